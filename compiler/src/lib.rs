@@ -1,0 +1,4 @@
+//! YAML and KCQL to a plan.
+
+pub mod catalog;
+pub mod plan;

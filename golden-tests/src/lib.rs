@@ -1,0 +1,1 @@
+//! Golden cases through every stage, and the style test.

@@ -1,0 +1,139 @@
+//! The tree: what a KCQL text says, with the place of every part.
+//!
+//! A statement is flat: one field per clause. Whoever consumes one destructures it without `..`, so that a new clause
+//! stops the build in each place that must know about it.
+
+use serde::Serialize;
+
+use crate::span::{Span, Spanned};
+
+/// `INSERT INTO target SELECT columns FROM source clauses`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    /// The whole statement, without the `;`.
+    pub span: Span,
+    /// `INSERT INTO` or `UPSERT INTO`.
+    pub mode: Spanned<WriteMode>,
+    /// Where the records go.
+    pub target: Spanned<Name>,
+    /// What is taken of each record.
+    pub select: Spanned<Vec<Spanned<SelectItem>>>,
+    /// Where the records come from.
+    pub from: Spanned<Name>,
+    /// `PARTITIONBY a, b.c, _date.`yyyy/MM/dd`` or `NOPARTITION`.
+    pub partition_by: Option<Spanned<PartitionBy>>,
+    /// `STOREAS PARQUET`.
+    pub store_as: Option<Spanned<StoreAs>>,
+    /// `WITHKEY(a, b.c)`.
+    pub with_key: Option<Spanned<Vec<Spanned<Path>>>>,
+    /// `KEYDELIMITER='-'`.
+    pub key_delimiter: Option<Spanned<String>>,
+    /// ``WITHCONVERTER=`com.example.JsonSimpleConverter` ``.
+    pub with_converter: Option<Spanned<String>>,
+    /// `LIMIT 10`; at least 1.
+    pub limit: Option<Spanned<u64>>,
+    /// `PROPERTIES('flush.count'=5000)`.
+    pub properties: Option<Spanned<Vec<Property>>>,
+    /// Clauses of the language that have no field yet, in the order they were written: the compiler names each one.
+    pub other: Vec<Spanned<OtherClause>>,
+}
+
+/// How the target is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum WriteMode {
+    /// `INSERT INTO`: every record is new.
+    Insert,
+    /// `UPSERT INTO`: a record replaces the one with its key.
+    Upsert,
+}
+
+/// A target, a topic or a filter as its system spells it: quotes and back-ticks removed per part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Name {
+    /// The name itself.
+    pub text: String,
+    /// True if any part was quoted, so that it must be quoted again when printed.
+    pub quoted: bool,
+}
+
+/// One item of the SELECT list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum SelectItem {
+    /// `*`: every field.
+    Star,
+    /// `a.b.*`: every field below a path.
+    StarOf(Path),
+    /// `a.b AS c`.
+    Column {
+        /// The field.
+        path: Path,
+        /// Its name in the output; the last part of the path if absent.
+        alias: Option<Spanned<String>>,
+    },
+}
+
+/// A field path: `a`, `a.b`, ``a.`b c` ``, `_key.x`, `_topic`. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Path {
+    /// The names from the outside in, back-ticks removed.
+    pub parts: Vec<Spanned<String>>,
+}
+
+impl std::hash::Hash for Spanned<String> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.node.hash(state);
+    }
+}
+
+impl Path {
+    /// The names only.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.parts.iter().map(|part| part.node.as_str()).collect()
+    }
+}
+
+/// Which folders a file goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum PartitionBy {
+    /// `NOPARTITION`: no folder at all.
+    None,
+    /// The folders from the outside in. `_date.<pattern>` has two parts; the pattern is checked by the compiler.
+    Paths(Vec<Spanned<Path>>),
+}
+
+/// `STOREAS format [(option = value, ...)]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoreAs {
+    /// The format as written, without quotes.
+    pub format: Spanned<String>,
+    /// Its options in order.
+    pub options: Vec<Property>,
+}
+
+/// `key = value` of PROPERTIES or STOREAS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Property {
+    /// The key without quotes.
+    pub key: Spanned<String>,
+    /// The value.
+    pub value: Spanned<PropertyValue>,
+}
+
+/// A literal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum PropertyValue {
+    /// A whole number.
+    Integer(i64),
+    /// A quoted or a bare word.
+    Text(String),
+}
+
+/// A clause that the language has but that is not built yet, kept whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherClause {
+    /// The canonical keyword, in capitals: `WITHTAG`, `BATCH`.
+    pub keyword: &'static str,
+    /// The text as written, keyword included.
+    pub text: String,
+}

@@ -1,0 +1,4 @@
+//! KCQL: text to AST and back.
+
+pub mod ast;
+pub mod span;

@@ -1,0 +1,1 @@
+//! The kpipe command line.

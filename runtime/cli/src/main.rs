@@ -1,0 +1,2 @@
+//! The kpipe command.
+fn main() {}

@@ -1,0 +1,294 @@
+//! What a connector is to the engine: a few traits, each called by one task, and a definition that joins them with the description
+//! that the compiler reads.
+//!
+//! A task is a thread that runs its stages to completion, so [`Source`] and [`RecordSink`] are synchronous and never block longer than
+//! they are told to. A [`FileStore`] is asynchronous: uploads wait, the task does not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::BinaryArray;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use kpipe_compiler::catalog::ConnectorSpec;
+use kpipe_compiler::plan::{Endpoint, Route, SecretRef};
+
+use crate::error::ConnectorError;
+use crate::position::{PartitionId, Position};
+use crate::records::RawBatch;
+
+/// A connector: its description and how to open it. The list of all of them is `kpipe_connectors::ALL`.
+#[derive(Debug)]
+pub struct ConnectorDef {
+    /// What the compiler knows of it.
+    pub spec: &'static ConnectorSpec,
+    /// Opens a source.
+    pub source: Option<fn(&OpenRequest<'_>) -> Result<Box<dyn Source>, ConnectorError>>,
+    /// Opens a sink of records.
+    pub records: Option<fn(&OpenRequest<'_>) -> Result<Box<dyn RecordSink>, ConnectorError>>,
+    /// Opens a store of files.
+    pub store: Option<fn(&OpenRequest<'_>) -> Result<Arc<dyn FileStore>, ConnectorError>>,
+    /// Looks at the system without changing it: for `plan`, and before a start.
+    pub inspect: Option<fn(&OpenRequest<'_>) -> Result<Inspection, ConnectorError>>,
+    /// Reads and writes the applied plan in the system, for a sink that can hold it.
+    pub plans: Option<fn(&OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError>>,
+}
+
+/// What a connector is opened with.
+pub struct OpenRequest<'a> {
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// Number of this task among its pipeline's in this process, from 0.
+    pub task: usize,
+    /// The connector's options.
+    pub endpoint: &'a Endpoint,
+    /// The statements of the pipeline.
+    pub routes: &'a [Route],
+    /// Reads secrets.
+    pub secrets: &'a dyn Secrets,
+    /// For whatever has to wait.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// Reads secrets when something is opened. The value must not be kept longer than needed nor reach a log.
+pub trait Secrets: Send + Sync {
+    /// The value.
+    ///
+    /// # Errors
+    /// The variable is not set or the file cannot be read; the message names it.
+    fn read(&self, secret: &SecretRef) -> Result<String, ConnectorError>;
+}
+
+/// A source as one task reads it.
+pub trait Source: Send {
+    /// Waits at most `wait` for something to happen. With [`Accept::EventsOnly`] no records are handed over, but membership, keep-alives
+    /// and acknowledgements go on: that is how back-pressure looks to a source.
+    ///
+    /// # Errors
+    /// What the source cannot get over by itself; [`ConnectorError::retry`] says whether reopening can help.
+    fn poll(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError>;
+
+    /// Everything below these positions is safe in the sink: commit the offsets, acknowledge the messages. Returns at once; what is not
+    /// confirmed yet is confirmed by [`Source::settle`].
+    ///
+    /// # Errors
+    /// As [`Source::poll`].
+    fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError>;
+
+    /// Waits until the commits so far are confirmed, at most `wait`.
+    ///
+    /// # Errors
+    /// As [`Source::poll`], and if time ran out.
+    fn settle(&mut self, wait: Duration) -> Result<(), ConnectorError>;
+
+    /// Gives partitions away after [`SourceEvent::Revoked`], when the task has let go of them.
+    ///
+    /// # Errors
+    /// As [`Source::poll`].
+    fn release(&mut self, partitions: &[PartitionId]) -> Result<(), ConnectorError>;
+
+    /// The last position that the source system has, per assigned partition, as known now: for lag. Never asks the network.
+    fn ends(&mut self) -> Vec<(PartitionId, Position)>;
+}
+
+/// Whether a poll may return records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Yes.
+    Records,
+    /// No: the task has no room.
+    EventsOnly,
+}
+
+/// What a poll found.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// Records, or a moved position.
+    Batch(RawBatch),
+    /// Partitions that this task reads from now on.
+    Assigned(Vec<Assigned>),
+    /// Partitions that must be given away: the task drops or finishes what it holds of them, then calls [`Source::release`].
+    Revoked(Vec<PartitionId>),
+    /// Partitions that belong to somebody else already: nothing of them may be committed any more. [`Source::release`] follows too.
+    Lost(Vec<PartitionId>),
+    /// Nothing within the time.
+    Idle,
+    /// The connection is away and is being retried; said once per outage, with the cause.
+    Away(ConnectorError),
+    /// The connection is back.
+    Back,
+    /// A bounded source has come to its end: there will be no more records.
+    End,
+}
+
+/// A partition that a task got.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// Its number within the task.
+    pub id: PartitionId,
+    /// The topic, filter or file.
+    pub topic: Arc<str>,
+    /// Its number in the source system; 0 where there is none.
+    pub partition: i32,
+    /// The first position that will be read, if it is known before the first batch.
+    pub start: Option<Position>,
+    /// The end of the partition when it was assigned, for `--until-caught-up`.
+    pub end: Option<Position>,
+}
+
+/// A sink that takes records: Kafka.
+pub trait RecordSink: Send {
+    /// Hands over rows `from..` of a batch and returns how many were taken: fewer if the sink's queue is full, then call
+    /// [`RecordSink::poll`] and again. A row that the sink refuses by itself (too large, bad topic) is reported by `poll` as failed.
+    ///
+    /// # Errors
+    /// What the sink cannot get over.
+    fn send(&mut self, batch: &OutBatch<'_>, from: usize) -> Result<usize, ConnectorError>;
+
+    /// Serves acknowledgements for at most `wait`.
+    ///
+    /// # Errors
+    /// What the sink cannot get over; everything not acknowledged by then was perhaps written.
+    fn poll(&mut self, wait: Duration) -> Result<Vec<Delivery>, ConnectorError>;
+
+    /// Rows handed over and not yet reported.
+    fn in_flight(&self) -> usize;
+}
+
+/// The number of a batch in its task, ascending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Rows for a [`RecordSink`]. Keys and values that are `None` here are taken from the source records as they are.
+pub struct OutBatch<'a> {
+    /// Its number.
+    pub ticket: Ticket,
+    /// The source records.
+    pub raw: &'a RawBatch,
+    /// The row of `raw` for each row of this batch.
+    pub rows: &'a [u32],
+    /// Distinct target topics.
+    pub topics: &'a [Arc<str>],
+    /// Per row the index into `topics`; empty: all rows go to `topics[0]`.
+    pub topic_of_row: &'a [u32],
+    /// Keys, one a row.
+    pub keys: Option<&'a BinaryArray>,
+    /// Values, one a row.
+    pub values: Option<&'a BinaryArray>,
+    /// Headers added to those of the source record, per row in order: name and value.
+    pub headers: Option<&'a [Vec<(String, Vec<u8>)>]>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Delivery {
+    /// Every row of it is acknowledged.
+    Done(Ticket),
+    /// A row of it was refused for good; the others go on, and `Done` follows when they are through.
+    Refused {
+        /// The batch.
+        ticket: Ticket,
+        /// The row within the batch.
+        row: u32,
+        /// Why.
+        error: ConnectorError,
+    },
+}
+
+/// Objects under keys: S3, or a directory. Keys have no leading slash.
+pub trait FileStore: Send + Sync {
+    /// Starts an upload; nothing is visible until it is completed.
+    fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<UploadId, ConnectorError>>;
+
+    /// Uploads one part; numbers start at 1; every part but the last has at least [`PART_BYTES_MIN`].
+    fn part<'a>(&'a self, key: &'a str, upload: &'a UploadId, number: u32, data: Bytes) -> BoxFuture<'a, Result<PartTag, ConnectorError>>;
+
+    /// Makes the object visible, if there is none under the key yet.
+    fn complete<'a>(&'a self, key: &'a str, upload: &'a UploadId, parts: &'a [PartTag])
+    -> BoxFuture<'a, Result<Completed, ConnectorError>>;
+
+    /// Gives an upload up. One that is gone already is no error.
+    fn abort<'a>(&'a self, key: &'a str, upload: &'a UploadId) -> BoxFuture<'a, Result<(), ConnectorError>>;
+
+    /// A small object whole; `None` if there is none.
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, ConnectorError>>;
+
+    /// Writes a small object, replacing one that is there.
+    fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), ConnectorError>>;
+
+    /// Keys and sizes under a prefix, in byte order, at most `limit`.
+    fn list<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>>;
+
+    /// Where this is, for people: `s3://lake`, `file:///data`.
+    fn place(&self) -> String;
+}
+
+/// The smallest part that S3 takes, but for the last one of an upload.
+pub const PART_BYTES_MIN: usize = 5 * 1024 * 1024;
+
+/// An upload under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadId(pub String);
+
+/// A part that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartTag {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What the store calls it.
+    pub etag: String,
+    /// Its checksum, where the store wants it again on completion.
+    pub checksum: Option<String>,
+}
+
+/// How an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// The object is there now.
+    Created,
+    /// There was one already under this key: this upload was given up, the object was not touched.
+    Existed,
+}
+
+/// Holds the applied plan where the pipeline commits.
+pub trait PlanStore: Send {
+    /// The plan that was applied last, as it was written.
+    ///
+    /// # Errors
+    /// The system cannot be asked.
+    fn read(&mut self, pipeline: &str) -> Result<Option<Vec<u8>>, ConnectorError>;
+
+    /// Replaces it.
+    ///
+    /// # Errors
+    /// The system refused; a missing right names what to create and how.
+    fn write(&mut self, pipeline: &str, plan: &[u8]) -> Result<(), ConnectorError>;
+}
+
+/// What a look at a system found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// What answered, for people: `Kafka at localhost:9092, 1 broker`.
+    pub system: String,
+    /// The partitions that would be read, for a source.
+    pub partitions: Vec<PartitionInspection>,
+    /// What is missing and what to do about it, one sentence each.
+    pub missing: Vec<String>,
+}
+
+/// One partition of a source as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionInspection {
+    /// The topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// The oldest position there is.
+    pub low: Position,
+    /// The next position to be written.
+    pub high: Position,
+    /// Where the group stands, if it ever committed.
+    pub committed: Option<Position>,
+    /// Where the pipeline would start.
+    pub start: Position,
+}

@@ -1,0 +1,69 @@
+//! Errors of the engine and of connectors. Each says whether trying again can help.
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// No: the same call will fail the same way.
+    No,
+    /// Yes, after a pause.
+    Backoff,
+    /// Yes, after opening the connector again.
+    Reopen,
+}
+
+/// What kind of failure this is: it decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// No answer: network, DNS, TLS handshake, a server that is down. Exit code 10.
+    Unreachable,
+    /// A topic, bucket or file that is not there. Exit code 10.
+    Missing,
+    /// Wrong password, no right. Exit code 11.
+    Denied,
+    /// Another worker took over. Exit code 12.
+    Fenced,
+    /// A record that cannot be processed. Exit code 14.
+    Data,
+    /// A local file: unreadable, disk full. Exit code 74.
+    LocalIo,
+    /// A setting that the system refuses. Exit code 1.
+    Invalid,
+    /// A bug. Exit code 70.
+    Bug,
+}
+
+/// A failure at the border to another system. Messages are lower-case fragments that name the system, never a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConnectorError {
+    /// The kind.
+    pub kind: ErrorKind,
+    /// Whether trying again can help.
+    pub retry: Retry,
+    /// What happened and where: `kafka at localhost:9092: topic "orders" does not exist`.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl ConnectorError {
+    /// A failure of this kind; [`ErrorKind::Unreachable`] is retried, everything else is not unless said otherwise.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let retry = if kind == ErrorKind::Unreachable { Retry::Backoff } else { Retry::No };
+        Self { kind, retry, message: message.into(), help: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says whether to try again.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+}
