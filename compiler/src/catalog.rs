@@ -127,7 +127,7 @@ pub enum MetadataColumn {
 }
 
 /// One option: `flush.bytes`, `tls.ca`. The path is relative to the connector's key.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct OptionSpec {
     /// Dotted path.
     pub path: &'static str,

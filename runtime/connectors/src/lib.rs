@@ -1,1 +1,11 @@
-//! The connectors.
+//! The connectors: one folder each, with its description, its code, its README and its tests.
+
+mod file;
+mod files;
+mod local;
+mod s3;
+
+use kpipe_engine::connector::ConnectorDef;
+
+/// Every connector of this binary.
+pub static ALL: &[&ConnectorDef] = &[&file::CONNECTOR, &local::CONNECTOR, &s3::CONNECTOR];
