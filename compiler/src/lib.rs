@@ -1,4 +1,5 @@
 //! YAML and KCQL to a plan.
 
 pub mod catalog;
+pub mod file_options;
 pub mod plan;

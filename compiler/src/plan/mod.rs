@@ -194,10 +194,10 @@ pub struct FileTail {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartitionItem {
-    /// `name=value`, or `value` alone where the naming says so.
+    /// `name=value`, or `value` alone.
     Value {
-        /// The folder's name.
-        name: String,
+        /// The folder's name before the value; `None` writes the value alone.
+        name: Option<String>,
         /// Its value.
         expr: Expr,
     },
