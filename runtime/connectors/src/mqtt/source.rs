@@ -1,0 +1,317 @@
+//! The source: one connection, read by the task itself.
+//!
+//! A message is acknowledged when the task says that its position is safe. Until then the broker keeps it: what is on its way is bounded
+//! by the broker's window and by `in_flight_max`, beyond which the socket is not read any more.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use kpipe_engine::connector::{Accept, Assigned, OpenRequest, Source, SourceEvent};
+use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::position::{PartitionId, Position};
+
+use super::connection::Connection;
+use super::filter::Filter;
+use super::inbox::{Inbox, SESSION, Step, Taken};
+use super::options::Settings;
+use super::packet::frame;
+use super::wire;
+
+/// Shortest and longest pause between two attempts to connect.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A read that brought less than this is followed by a short pause: brokers write message by message, and a system call for each
+/// costs more than everything else.
+const SMALL_READ_BYTES: usize = 8 * 1024;
+const GATHER: Duration = Duration::from_micros(1_000);
+
+enum Link {
+    /// An attempt is under way.
+    Connecting(Receiver<Result<Connection, ConnectorError>>),
+    /// The next attempt starts then.
+    Pausing(Instant),
+    /// Up.
+    Up(Box<Connection>),
+}
+
+/// An MQTT session as a source.
+pub(super) struct MqttSource {
+    settings: Arc<Settings>,
+    password: Option<Arc<str>>,
+    runtime: tokio::runtime::Handle,
+    subscriptions: Arc<[String]>,
+    link: Link,
+    inbox: Inbox,
+    assigned: bool,
+    away: bool,
+    was_up: bool,
+    pause: Duration,
+    small_read_at: Option<Instant>,
+    heard_at: Instant,
+    spoke_at: Instant,
+    ping_at: Option<Instant>,
+}
+
+impl MqttSource {
+    /// Starts to connect; the first poll finds out how that went.
+    pub(super) fn open(request: &OpenRequest<'_>) -> Result<Self, ConnectorError> {
+        let settings = Settings::new(&request.endpoint.options, request.pipeline, request.task)?;
+        let password = settings.password.as_ref().map(|secret| request.secrets.read(secret)).transpose()?;
+        let filters: Vec<_> = request
+            .routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| (Filter::new(&route.from), Arc::from([index])))
+            // Every task but the first would get a second copy of what is not shared.
+            .filter(|(filter, _)| request.task == 0 || filter.is_shared())
+            .collect();
+        let subscriptions = filters.iter().map(|(filter, _)| filter.subscription.clone()).collect();
+        let (now, settings) = (Instant::now(), Arc::new(settings));
+        let mut source = Self {
+            settings,
+            password: password.map(Into::into),
+            runtime: request.runtime.clone(),
+            subscriptions,
+            link: Link::Pausing(now),
+            inbox: Inbox::new(Arc::clone(&settings), filters),
+            assigned: false,
+            away: false,
+            was_up: false,
+            pause: PAUSE_MIN,
+            small_read_at: None,
+            heard_at: now,
+            spoke_at: now,
+            ping_at: None,
+        };
+        source.connect();
+        Ok(source)
+    }
+
+    fn connect(&mut self) {
+        let (sender, receiver) = channel();
+        let (settings, password) = (Arc::clone(&self.settings), self.password.clone());
+        let subscriptions = Arc::clone(&self.subscriptions);
+        let resubscribe = !self.was_up;
+        self.runtime.spawn_blocking(move || {
+            let opened = Connection::open(&settings, password.as_deref()).and_then(|mut connection| {
+                // A session that the broker kept has its subscriptions; asking again would bring retained messages again. Only the
+                // first connection of a process asks in any case: the statements may have changed since the session began.
+                if resubscribe || !connection.session_present {
+                    let packet = wire::subscribe(&settings, &subscriptions)?;
+                    connection.write(&packet).map_err(|error| lost(&settings, &error))?;
+                }
+                Ok(connection)
+            });
+            // A receiver that is gone means that the source was dropped while it connected.
+            drop(sender.send(opened));
+        });
+        self.link = Link::Connecting(receiver);
+    }
+
+    /// The connection broke: what was owed on it comes again on the next one.
+    fn broken(&mut self, error: ConnectorError) -> SourceEvent {
+        self.inbox.session.disconnected();
+        self.ping_at = None;
+        self.link = Link::Pausing(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        if std::mem::replace(&mut self.away, true) { SourceEvent::Idle } else { SourceEvent::Away(error) }
+    }
+
+    fn opened(&mut self, result: Result<Connection, ConnectorError>) -> Result<SourceEvent, ConnectorError> {
+        match result {
+            Ok(connection) => {
+                self.link = Link::Up(Box::new(connection));
+                let now = Instant::now();
+                (self.heard_at, self.spoke_at, self.ping_at) = (now, now, None);
+                (self.pause, self.was_up) = (PAUSE_MIN, true);
+                Ok(if std::mem::take(&mut self.away) { SourceEvent::Back } else { SourceEvent::Idle })
+            }
+            Err(error) if error.kind == ErrorKind::Unreachable => Ok(self.broken(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError> {
+        if let Err(error) = self.keep_alive() {
+            return Ok(self.broken(error));
+        }
+        let full = self.inbox.session.owed() >= self.settings.in_flight_max;
+        if accept == Accept::EventsOnly || full {
+            std::thread::sleep(wait.min(Duration::from_millis(5)));
+            return Ok(SourceEvent::Idle);
+        }
+        if let Some(at) = self.small_read_at.take() {
+            std::thread::sleep(GATHER.saturating_sub(at.elapsed()).min(wait));
+        }
+        let Link::Up(connection) = &mut self.link else { return Ok(SourceEvent::Idle) };
+        match connection.read(wait) {
+            Ok(0) => Ok(SourceEvent::Idle),
+            Ok(bytes) => {
+                self.heard_at = Instant::now();
+                self.ping_at = None;
+                if bytes < SMALL_READ_BYTES {
+                    self.small_read_at = Some(self.heard_at);
+                }
+                self.take()
+            }
+            Err(error) => {
+                let error = lost(&self.settings, &error);
+                Ok(self.broken(error))
+            }
+        }
+    }
+
+    /// Takes the whole packets out of the buffer; messages become a batch, the rest is answered.
+    fn take(&mut self) -> Result<SourceEvent, ConnectorError> {
+        let Link::Up(connection) = &mut self.link else { return Ok(SourceEvent::Idle) };
+        let mut taken = Taken::new(self.inbox.session.next());
+        let mut at = 0;
+        let outcome = loop {
+            let found = frame(&connection.buffer[at..], self.settings.message_bytes_max);
+            let frame = match found {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(needed)) => {
+                    connection.buffer.reserve(needed);
+                    break Ok(());
+                }
+                Err(error) => break Err(error.to_string()),
+            };
+            match self.inbox.packet(&connection.buffer, at, frame, &mut taken) {
+                Ok(Step::Next) => at += frame.len,
+                // Messages for other statements start a batch of their own, at the next poll.
+                Ok(Step::OtherRoutes) => break Ok(()),
+                Ok(Step::Subscribed) => {
+                    let mut packet = BytesMut::from(&connection.buffer[at..at + frame.len]);
+                    wire::subscribed(&self.settings, &self.subscriptions, &mut packet)?;
+                    at += frame.len;
+                }
+                Err(why) => break Err(why),
+            }
+        };
+        let buffer = connection.buffer.split_to(at).freeze();
+        if !taken.out.is_empty() {
+            self.spoke_at = Instant::now();
+            if let Err(error) = connection.write(&taken.out) {
+                let error = lost(&self.settings, &error);
+                return Ok(self.broken(error));
+            }
+        }
+        if let Err(why) = outcome {
+            let error = ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {}: {why}", self.settings.address()));
+            if taken.entries.is_empty() {
+                return Ok(self.broken(error));
+            }
+        }
+        Ok(taken.batch(buffer, self.inbox.session.next()))
+    }
+
+    /// Sends a PINGREQ in time, and notices a broker that does not answer one.
+    fn keep_alive(&mut self) -> Result<(), ConnectorError> {
+        let Link::Up(connection) = &mut self.link else { return Ok(()) };
+        let (now, interval) = (Instant::now(), self.settings.keep_alive);
+        if self.ping_at.is_some_and(|at| now.duration_since(at) > interval && now.duration_since(self.heard_at) > interval) {
+            let message = format!("mqtt at {}: no answer to a ping within {} s", self.settings.address(), interval.as_secs());
+            return Err(ConnectorError::new(ErrorKind::Unreachable, message));
+        }
+        let quiet = now.duration_since(self.spoke_at.min(self.heard_at));
+        if self.ping_at.is_none() && quiet * 2 > interval {
+            connection.write(&[0xc0, 0]).map_err(|error| lost(&self.settings, &error))?;
+            (self.ping_at, self.spoke_at) = (Some(now), now);
+        }
+        Ok(())
+    }
+}
+
+fn lost(settings: &Settings, error: &std::io::Error) -> ConnectorError {
+    ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {}: {error}", settings.address()))
+}
+
+impl Source for MqttSource {
+    fn poll(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError> {
+        if !std::mem::replace(&mut self.assigned, true) {
+            let topic = format!("mqtt://{}", self.settings.address()).into();
+            let start = Some(Position(self.inbox.session.next()));
+            return Ok(SourceEvent::Assigned(vec![Assigned { id: SESSION, topic, partition: 0, start, end: None }]));
+        }
+        if self.subscriptions.is_empty() {
+            std::thread::sleep(wait);
+            return Ok(SourceEvent::Idle);
+        }
+        match &self.link {
+            Link::Connecting(receiver) => match receiver.recv_timeout(wait) {
+                Ok(result) => self.opened(result),
+                Err(RecvTimeoutError::Timeout) => Ok(SourceEvent::Idle),
+                Err(RecvTimeoutError::Disconnected) => {
+                    Err(ConnectorError::new(ErrorKind::Bug, "mqtt: the attempt to connect ended without a result"))
+                }
+            },
+            Link::Pausing(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                if left > wait {
+                    std::thread::sleep(wait);
+                } else {
+                    std::thread::sleep(left);
+                    self.connect();
+                }
+                Ok(SourceEvent::Idle)
+            }
+            Link::Up(connection) if accept == Accept::Records && !connection.buffer.is_empty() => match self.take()? {
+                SourceEvent::Idle => self.read(wait, accept),
+                event => Ok(event),
+            },
+            Link::Up(_) => self.read(wait, accept),
+        }
+    }
+
+    fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {
+        let Some((_, position)) = positions.iter().rev().find(|(partition, _)| *partition == SESSION) else { return Ok(()) };
+        let mut out = BytesMut::new();
+        self.inbox.session.acknowledge(position.0, &mut out);
+        if out.is_empty() {
+            return Ok(());
+        }
+        let Link::Up(connection) = &mut self.link else { return Ok(()) };
+        self.spoke_at = Instant::now();
+        // A write that fails shows again at the next read, which reports it: what was not acknowledged comes again.
+        if let Err(error) = connection.write(&out) {
+            tracing::debug!(%error, "acknowledgements could not be written");
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, _wait: Duration) -> Result<(), ConnectorError> {
+        // MQTT has no answer to a PUBACK; once written they are the system's to deliver.
+        Ok(())
+    }
+
+    fn release(&mut self, _partitions: &[PartitionId]) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Vec<(PartitionId, Position)> {
+        vec![(SESSION, Position(self.inbox.session.next()))]
+    }
+}
+
+impl Drop for MqttSource {
+    fn drop(&mut self) {
+        if let Link::Up(connection) = &mut self.link
+            && let Err(error) = connection.write(&[0xe0, 0])
+        {
+            tracing::debug!(%error, "DISCONNECT could not be written");
+        }
+    }
+}
+
+/// For `plan`: logs in and leaves again, with a client id of its own so that a running session is not taken over.
+pub(super) fn probe(request: &OpenRequest<'_>) -> Result<String, ConnectorError> {
+    let mut settings = Settings::new(&request.endpoint.options, request.pipeline, request.task)?;
+    settings.client_id.push_str("-plan");
+    settings.clean_session = true;
+    let password = settings.password.as_ref().map(|secret| request.secrets.read(secret)).transpose()?;
+    let mut connection = Connection::open(&settings, password.as_deref())?;
+    connection.write(&[0xe0, 0]).map_err(|error| lost(&settings, &error))?;
+    Ok(format!("MQTT broker at {}", settings.address()))
+}
