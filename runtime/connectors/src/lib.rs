@@ -3,9 +3,10 @@
 mod file;
 mod files;
 mod local;
+mod mqtt;
 mod s3;
 
 use kpipe_engine::connector::ConnectorDef;
 
 /// Every connector of this binary.
-pub static ALL: &[&ConnectorDef] = &[&file::CONNECTOR, &local::CONNECTOR, &s3::CONNECTOR];
+pub static ALL: &[&ConnectorDef] = &[&file::CONNECTOR, &local::CONNECTOR, &mqtt::CONNECTOR, &s3::CONNECTOR];

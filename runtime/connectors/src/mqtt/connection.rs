@@ -136,7 +136,8 @@ fn secure(settings: &Settings, tls: &TlsSettings, tcp: TcpStream) -> Result<Stre
     let name = ServerName::try_from(settings.host.clone())
         .map_err(|error| ConnectorError::new(ErrorKind::Invalid, format!("mqtt: `{}` is no host name for TLS: {error}", settings.host)))?;
     let config = client_config(tls)?;
-    let client = ClientConnection::new(Arc::new(config), name).map_err(|error| ConnectorError::new(ErrorKind::Invalid, format!("mqtt: tls: {error}")))?;
+    let client = ClientConnection::new(Arc::new(config), name)
+        .map_err(|error| ConnectorError::new(ErrorKind::Invalid, format!("mqtt: tls: {error}")))?;
     Ok(StreamOwned::new(client, tcp))
 }
 
@@ -158,7 +159,8 @@ fn client_config(tls: &TlsSettings) -> Result<ClientConfig, ConnectorError> {
         .map_err(|error| ConnectorError::new(ErrorKind::Bug, format!("mqtt: tls: {error}")))?
         .with_root_certificates(roots);
     let Some((cert, key)) = &tls.client else { return Ok(builder.with_no_client_auth()) };
-    let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| invalid(cert, &error))?;
+    let chain =
+        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| invalid(cert, &error))?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|error| invalid(key, &error))?;
     builder.with_client_auth_cert(chain, key).map_err(|error| invalid(cert, &error))
 }
@@ -169,7 +171,8 @@ fn tls_or_away(settings: &Settings, error: &std::io::Error) -> ConnectorError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(why)) => {
-            let error = ConnectorError::new(ErrorKind::Denied, format!("mqtt at {address}: the broker's certificate is not trusted: {why:?}"));
+            let error =
+                ConnectorError::new(ErrorKind::Denied, format!("mqtt at {address}: the broker's certificate is not trusted: {why:?}"));
             error.help("give the authority that signed it: `tls: { ca: /path/to/ca.pem }`")
         }
         _ => ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: {error}")),

@@ -70,7 +70,10 @@ impl Inbox {
             }
             9 => Ok(Step::Subscribed),
             13 => Ok(Step::Next),
-            14 => Err(format!("the broker ends the session (reason {:#04x}); another client with the same client id?", disconnect_reason(buffer, at, frame))),
+            14 => Err(format!(
+                "the broker ends the session (reason {:#04x}); another client with the same client id?",
+                disconnect_reason(buffer, at, frame)
+            )),
             other => Err(FrameError::Type(other).to_string()),
         }
     }
@@ -84,7 +87,10 @@ impl Inbox {
         let found = self.filters.iter().find(|(filter, _)| filter.matches(name));
         if found.is_none() {
             // The session still has a filter of an earlier version of the pipeline. Its messages belong to no statement.
-            tracing::warn!(topic = name, "a message matches no statement; it is acknowledged and not written (an old subscription of the session)");
+            tracing::warn!(
+                topic = name,
+                "a message matches no statement; it is acknowledged and not written (an old subscription of the session)"
+            );
         }
         let routes = found.map_or_else(|| Arc::from([]), |(_, routes)| Arc::clone(routes));
         let known = Known { name: Arc::from(name), routes };
@@ -126,7 +132,8 @@ impl Taken {
     pub(super) fn batch(self, buffer: Bytes, end: i64) -> SourceEvent {
         let Some(routes) = self.routes else { return SourceEvent::Idle };
         let bytes = buffer.len();
-        let arrival_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        let arrival_ms =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
         SourceEvent::Batch(RawBatch {
             partition: SESSION,
             delta: Delta::new(Position(self.start), Position(end)),

@@ -42,10 +42,15 @@ static SPEC: ConnectorSpec = ConnectorSpec {
     sink: None,
 };
 
-const fn option(path: &'static str, kind: OptionKind, default: Option<&'static str>, doc: &'static str, example: &'static str) -> OptionSpec {
+const fn option(
+    path: &'static str,
+    kind: OptionKind,
+    default: Option<&'static str>,
+    doc: &'static str,
+    example: &'static str,
+) -> OptionSpec {
     OptionSpec { path, kind, required: false, default, secret: false, change: ChangeKind::Restart, doc, example }
 }
-
 
 static OPTIONS: &[OptionSpec] = &[
     OptionSpec {
@@ -123,7 +128,13 @@ static OPTIONS: &[OptionSpec] = &[
         "1MiB",
     ),
     option("value.format", OptionKind::Choice(&["bytes", "text", "json"]), Some("bytes"), "What a payload is.", "json"),
-    option("value.schema", OptionKind::Schema, None, "The fields of a payload. Without it values pass through as they are.", "{ id: bigint, name: string }"),
+    option(
+        "value.schema",
+        OptionKind::Schema,
+        None,
+        "The fields of a payload. Without it values pass through as they are.",
+        "{ id: bigint, name: string }",
+    ),
     option("tls.ca", OptionKind::Text, None, "The authorities to trust, a PEM file; the system's if not given.", "/etc/ssl/ca.pem"),
     option("tls.cert", OptionKind::Text, None, "The client's certificate chain, a PEM file; needs `tls.key`.", "/etc/ssl/client.pem"),
     option("tls.key", OptionKind::Text, None, "The client's private key, a PEM file.", "/etc/ssl/client.key"),

@@ -70,12 +70,12 @@ impl MqttSource {
         let subscriptions = filters.iter().map(|(filter, _)| filter.subscription.clone()).collect();
         let (now, settings) = (Instant::now(), Arc::new(settings));
         let mut source = Self {
+            inbox: Inbox::new(Arc::clone(&settings), filters),
             settings,
             password: password.map(Into::into),
             runtime: request.runtime.clone(),
             subscriptions,
             link: Link::Pausing(now),
-            inbox: Inbox::new(Arc::clone(&settings), filters),
             assigned: false,
             away: false,
             was_up: false,

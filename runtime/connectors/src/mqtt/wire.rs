@@ -63,8 +63,8 @@ pub(super) fn connected(settings: &Settings, packet: &mut BytesMut) -> Result<bo
             Err(error) => Err(error.to_string()),
         },
     };
-    let (session_present, code) =
-        answer.map_err(|why| ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: not an MQTT broker's answer: {why}")))?;
+    let (session_present, code) = answer
+        .map_err(|why| ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: not an MQTT broker's answer: {why}")))?;
     match code.as_str() {
         "Success" => Ok(session_present),
         "BadUserNamePassword" | "NotAuthorized" | "Banned" | "BadAuthenticationMethod" => {
@@ -115,30 +115,42 @@ pub(super) fn subscribe(settings: &Settings, filters: &[String]) -> Result<Bytes
 pub(super) fn subscribed(settings: &Settings, filters: &[String], packet: &mut BytesMut) -> Result<(), ConnectorError> {
     let codes: Result<Vec<Result<u8, String>>, String> = match settings.version {
         Version::V311 => match v4::Packet::read(packet, CONTROL_BYTES_MAX) {
-            Ok(v4::Packet::SubAck(ack)) => Ok(ack.return_codes.iter().map(|code| match code {
-                v4::SubscribeReasonCode::Success(qos) => Ok(*qos as u8),
-                v4::SubscribeReasonCode::Failure => Err("Failure".to_owned()),
-            }).collect()),
+            Ok(v4::Packet::SubAck(ack)) => Ok(ack
+                .return_codes
+                .iter()
+                .map(|code| match code {
+                    v4::SubscribeReasonCode::Success(qos) => Ok(*qos as u8),
+                    v4::SubscribeReasonCode::Failure => Err("Failure".to_owned()),
+                })
+                .collect()),
             Ok(_) => Err("not SUBACK".to_owned()),
             Err(error) => Err(error.to_string()),
         },
         Version::V5 => match v5::Packet::read(packet, Some(CONTROL_BYTES_MAX as u32)) {
-            Ok(v5::Packet::SubAck(ack)) => Ok(ack.return_codes.iter().map(|code| match code {
-                v5::SubscribeReasonCode::Success(qos) => Ok(*qos as u8),
-                refused => Err(format!("{refused:?}")),
-            }).collect()),
+            Ok(v5::Packet::SubAck(ack)) => Ok(ack
+                .return_codes
+                .iter()
+                .map(|code| match code {
+                    v5::SubscribeReasonCode::Success(qos) => Ok(*qos as u8),
+                    refused => Err(format!("{refused:?}")),
+                })
+                .collect()),
             Ok(_) => Err("not SUBACK".to_owned()),
             Err(error) => Err(error.to_string()),
         },
     };
     let address = settings.address();
-    let codes = codes.map_err(|why| ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: bad answer to SUBSCRIBE: {why}")))?;
+    let codes =
+        codes.map_err(|why| ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: bad answer to SUBSCRIBE: {why}")))?;
     for (filter, code) in filters.iter().zip(codes) {
         match code {
             Ok(granted) if granted >= settings.qos => {}
             Ok(granted) => {
-                let message = format!("mqtt at {address}: the broker grants quality of service {granted} for `{filter}`, not {}", settings.qos);
-                return Err(ConnectorError::new(ErrorKind::Invalid, message).help(format!("set `qos: {granted}` to accept the weaker promise")));
+                let message =
+                    format!("mqtt at {address}: the broker grants quality of service {granted} for `{filter}`, not {}", settings.qos);
+                return Err(
+                    ConnectorError::new(ErrorKind::Invalid, message).help(format!("set `qos: {granted}` to accept the weaker promise"))
+                );
             }
             Err(code) => {
                 let message = format!("mqtt at {address}: the broker refuses the subscription to `{filter}` ({code})");
@@ -182,7 +194,8 @@ mod tests {
     #[test]
     fn a_refused_or_weaker_subscription_is_an_error() {
         let filters = ["a/#".to_owned(), "b".to_owned()];
-        let answer = |codes: [u8; 2]| subscribed(&settings("3.1.1"), &filters, &mut BytesMut::from(&[0x90, 4, 0, 1, codes[0], codes[1]][..]));
+        let answer =
+            |codes: [u8; 2]| subscribed(&settings("3.1.1"), &filters, &mut BytesMut::from(&[0x90, 4, 0, 1, codes[0], codes[1]][..]));
         assert!(answer([1, 2]).is_ok());
         assert_eq!(answer([1, 0x80]).unwrap_err().message, "mqtt at h:1883: the broker refuses the subscription to `b` (Failure)");
         assert_eq!(answer([0, 1]).unwrap_err().kind, ErrorKind::Invalid);
