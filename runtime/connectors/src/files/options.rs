@@ -40,7 +40,7 @@ const PLAIN: OptionSpec = OptionSpec {
 };
 
 /// What can be said about files wherever they are stored.
-pub(crate) const OPTIONS: [OptionSpec; 13] = [
+pub(crate) const OPTIONS: [OptionSpec; 14] = [
     OptionSpec {
         path: "format",
         kind: OptionKind::Format,
@@ -92,6 +92,13 @@ pub(crate) const OPTIONS: [OptionSpec; 13] = [
         default: Some("_timestamp"),
         doc: "The time that `_date` patterns show: `_timestamp` is the record's, any other word a timestamp column.",
         example: "created_at",
+        ..PLAIN
+    },
+    OptionSpec {
+        path: "partition.parse",
+        kind: OptionKind::Choice(&["rfc3339", "millis", "micros"]),
+        doc: "How the column of `partition.timestamp` is read where no schema says that it is a timestamp.",
+        example: "rfc3339",
         ..PLAIN
     },
     OptionSpec {
