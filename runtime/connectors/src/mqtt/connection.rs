@@ -1,7 +1,7 @@
 //! A connected socket: TCP with TCP_NODELAY, TLS if asked, CONNECT answered.
 
 use std::io::{ErrorKind as Io, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use super::wire;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the broker to take what is written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest wait for the broker to close after DISCONNECT.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// One read takes at most this much.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -110,6 +112,22 @@ impl Connection {
             Stream::Plain(tcp) => tcp.write_all(bytes),
             Stream::Tls(tls) => tls.write_all(bytes).and_then(|()| tls.flush()),
         }
+    }
+
+    /// Sends DISCONNECT and waits until the broker closes: only then has it taken every acknowledgement written before. A socket
+    /// that is closed with data unread is reset, and what was on its way to the broker is lost with it.
+    pub(super) fn leave(&mut self) -> std::io::Result<()> {
+        self.write(&[0xe0, 0])?;
+        self.tcp().shutdown(Shutdown::Write)?;
+        let deadline = Instant::now() + LEAVE_TIMEOUT;
+        while Instant::now() < deadline {
+            match self.read(LEAVE_TIMEOUT) {
+                Ok(_) => self.buffer.clear(),
+                Err(error) if error.kind() == Io::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn tcp(&self) -> &TcpStream {

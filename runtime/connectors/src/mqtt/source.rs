@@ -298,9 +298,9 @@ impl Source for MqttSource {
 impl Drop for MqttSource {
     fn drop(&mut self) {
         if let Link::Up(connection) = &mut self.link
-            && let Err(error) = connection.write(&[0xe0, 0])
+            && let Err(error) = connection.leave()
         {
-            tracing::debug!(%error, "DISCONNECT could not be written");
+            tracing::debug!(%error, "the session was not left in order");
         }
     }
 }
@@ -312,6 +312,6 @@ pub(super) fn probe(request: &OpenRequest<'_>) -> Result<String, ConnectorError>
     settings.clean_session = true;
     let password = settings.password.as_ref().map(|secret| request.secrets.read(secret)).transpose()?;
     let mut connection = Connection::open(&settings, password.as_deref())?;
-    connection.write(&[0xe0, 0]).map_err(|error| lost(&settings, &error))?;
+    connection.leave().map_err(|error| lost(&settings, &error))?;
     Ok(format!("MQTT broker at {}", settings.address()))
 }
