@@ -3,4 +3,5 @@
 pub mod catalog;
 pub mod names;
 pub mod plan;
+pub mod schema;
 pub mod time_pattern;
