@@ -2,5 +2,7 @@
 
 pub mod connector;
 pub mod error;
+pub mod path;
 pub mod position;
 pub mod records;
+pub mod reject;
