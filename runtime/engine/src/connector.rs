@@ -42,7 +42,7 @@ pub struct OpenRequest<'a> {
     pub task: usize,
     /// The connector's options.
     pub endpoint: &'a Endpoint,
-    /// The statements of the pipeline.
+    /// The statements of the pipeline. A store is opened once per bucket, with the statements that write to it.
     pub routes: &'a [Route],
     /// Reads secrets.
     pub secrets: &'a dyn Secrets,
@@ -203,9 +203,15 @@ pub trait FileStore: Send + Sync {
     /// Uploads one part; numbers start at 1; every part but the last has at least [`PART_BYTES_MIN`].
     fn part<'a>(&'a self, key: &'a str, upload: &'a UploadId, number: u32, data: Bytes) -> BoxFuture<'a, Result<PartTag, ConnectorError>>;
 
-    /// Makes the object visible, if there is none under the key yet.
-    fn complete<'a>(&'a self, key: &'a str, upload: &'a UploadId, parts: &'a [PartTag])
-    -> BoxFuture<'a, Result<Completed, ConnectorError>>;
+    /// Makes the object visible. With [`IfExists::Keep`] only if there is none under the key yet: then this upload is given up. Called
+    /// again after an answer was lost, it finds the object of the first call and says so.
+    fn complete<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+        parts: &'a [PartTag],
+        if_exists: IfExists,
+    ) -> BoxFuture<'a, Result<Completed, ConnectorError>>;
 
     /// Gives an upload up. One that is gone already is no error.
     fn abort<'a>(&'a self, key: &'a str, upload: &'a UploadId) -> BoxFuture<'a, Result<(), ConnectorError>>;
@@ -239,6 +245,15 @@ pub struct PartTag {
     pub etag: String,
     /// Its checksum, where the store wants it again on completion.
     pub checksum: Option<String>,
+}
+
+/// What completing an upload does with an object that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfExists {
+    /// Leaves it: names that hold the whole interval of offsets promise that it is the same data.
+    Keep,
+    /// Replaces it, as the connectors do whose names hold one offset only: what is there may end at another offset.
+    Replace,
 }
 
 /// How an upload ended.
