@@ -1,5 +1,11 @@
-//! What every sink of files shares, whatever store is below it.
+//! What connectors of files share: options of sinks, keys, the applied plan in a store, and files on a disk that survive a crash.
 
+pub(crate) mod disk;
+pub(crate) mod keys;
 mod options;
+mod plans;
+mod wait;
 
 pub(crate) use options::{CLAUSES, FORMATS, OPTIONS, PROPERTIES, join};
+pub(crate) use plans::StorePlans;
+pub(crate) use wait::wait;

@@ -1,0 +1,198 @@
+//! The behaviours that every store of files promises, as one suite: run against `local` in its unit tests and against real S3 servers.
+//!
+//! Each behaviour has a name, gets a store and a prefix of its own in it, and panics with what it saw.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use kpipe_engine::connector::{Completed, FileStore, PART_BYTES_MIN, PartTag, UploadId};
+
+/// A promised behaviour.
+pub struct Behaviour {
+    /// What is promised.
+    pub name: &'static str,
+    /// Checks it below a prefix that nothing else uses.
+    pub check: for<'a> fn(&'a dyn FileStore, &'a str) -> BoxFuture<'a, ()>,
+}
+
+/// All of them.
+pub static STORE: &[Behaviour] = &[
+    Behaviour { name: "visible_after_complete_only", check: |store, prefix| Box::pin(visible_after_complete_only(store, prefix)) },
+    Behaviour { name: "parts_in_order_of_number", check: |store, prefix| Box::pin(parts_in_order_of_number(store, prefix)) },
+    Behaviour { name: "an_object_is_never_overwritten", check: |store, prefix| Box::pin(an_object_is_never_overwritten(store, prefix)) },
+    Behaviour { name: "one_of_many_writers_wins", check: |store, prefix| Box::pin(one_of_many_writers_wins(store, prefix)) },
+    Behaviour { name: "complete_can_be_repeated", check: |store, prefix| Box::pin(complete_can_be_repeated(store, prefix)) },
+    Behaviour { name: "a_part_can_be_repeated", check: |store, prefix| Box::pin(a_part_can_be_repeated(store, prefix)) },
+    Behaviour { name: "abort_can_be_repeated", check: |store, prefix| Box::pin(abort_can_be_repeated(store, prefix)) },
+    Behaviour {
+        name: "an_aborted_upload_cannot_complete",
+        check: |store, prefix| Box::pin(an_aborted_upload_cannot_complete(store, prefix)),
+    },
+    Behaviour { name: "list_in_byte_order", check: |store, prefix| Box::pin(list_in_byte_order(store, prefix)) },
+    Behaviour { name: "get_and_put", check: |store, prefix| Box::pin(get_and_put(store, prefix)) },
+    Behaviour { name: "odd_keys", check: |store, prefix| Box::pin(odd_keys(store, prefix)) },
+    Behaviour { name: "keys_outside_are_refused", check: |store, prefix| Box::pin(keys_outside_are_refused(store, prefix)) },
+    Behaviour { name: "an_empty_object", check: |store, prefix| Box::pin(an_empty_object(store, prefix)) },
+];
+
+/// Uploads `parts` and leaves the upload open.
+async fn prepare(store: &dyn FileStore, key: &str, parts: &[Bytes]) -> (UploadId, Vec<PartTag>) {
+    let upload = store.begin(key).await.unwrap();
+    let mut tags = Vec::new();
+    for (data, number) in parts.iter().zip(1..) {
+        tags.push(store.part(key, &upload, number, data.clone()).await.unwrap());
+    }
+    (upload, tags)
+}
+
+async fn write(store: &dyn FileStore, key: &str, content: &'static [u8]) -> Completed {
+    let (upload, tags) = prepare(store, key, &[Bytes::from_static(content)]).await;
+    store.complete(key, &upload, &tags).await.unwrap()
+}
+
+async fn content(store: &dyn FileStore, key: &str) -> Option<Vec<u8>> {
+    store.get(key).await.unwrap().map(|bytes| bytes.to_vec())
+}
+
+async fn visible_after_complete_only(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/data/one");
+    let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
+    assert_eq!(content(store, &key).await, None);
+    assert_eq!(store.list(prefix, 10).await.unwrap(), []);
+    assert_eq!(store.complete(&key, &upload, &tags).await.unwrap(), Completed::Created);
+    assert_eq!(content(store, &key).await.unwrap(), b"text");
+    assert_eq!(store.list(prefix, 10).await.unwrap(), [(key, 4)]);
+}
+
+async fn parts_in_order_of_number(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/large");
+    let parts = [Bytes::from(vec![b'a'; PART_BYTES_MIN]), Bytes::from(vec![b'b'; PART_BYTES_MIN + 1]), Bytes::from_static(b"end")];
+    let upload = store.begin(&key).await.unwrap();
+    let (third, first) =
+        futures_util::future::join(store.part(&key, &upload, 3, parts[2].clone()), store.part(&key, &upload, 1, parts[0].clone())).await;
+    let second = store.part(&key, &upload, 2, parts[1].clone()).await;
+    let tags = [first.unwrap(), second.unwrap(), third.unwrap()];
+    assert_eq!(tags.iter().map(|tag| tag.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(store.complete(&key, &upload, &tags).await.unwrap(), Completed::Created);
+    let bytes = content(store, &key).await.unwrap();
+    assert!(bytes == parts.concat(), "{} bytes came back, or in another order", bytes.len());
+}
+
+async fn an_object_is_never_overwritten(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/one");
+    assert_eq!(write(store, &key, b"first").await, Completed::Created);
+    assert_eq!(write(store, &key, b"second").await, Completed::Existed);
+    assert_eq!(content(store, &key).await.unwrap(), b"first");
+}
+
+async fn one_of_many_writers_wins(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/raced");
+    let texts: Vec<String> = (0..8).map(|writer| format!("writer {writer}")).collect();
+    let mut ready = Vec::new();
+    for text in &texts {
+        ready.push(prepare(store, &key, &[Bytes::from(text.clone())]).await);
+    }
+    let ended = futures_util::future::join_all(ready.iter().map(|(upload, tags)| store.complete(&key, upload, tags))).await;
+    let mut created = Vec::new();
+    for (end, writer) in ended.into_iter().zip(0..) {
+        // A store may answer that two completions met: then the same call is made again, as the engine does.
+        let end = match end {
+            Err(error) if error.retry == kpipe_engine::error::Retry::Backoff => {
+                store.complete(&key, &ready[writer].0, &ready[writer].1).await
+            }
+            end => end,
+        };
+        if end.unwrap() == Completed::Created {
+            created.push(writer);
+        }
+    }
+    assert_eq!(created.len(), 1, "{created:?}");
+    assert_eq!(content(store, &key).await.unwrap(), texts[created[0]].as_bytes());
+}
+
+async fn complete_can_be_repeated(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/once");
+    let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
+    assert_eq!(store.complete(&key, &upload, &tags).await.unwrap(), Completed::Created);
+    // The answer was lost, so it is asked again: whatever it is called, it is no error and the object stays.
+    store.complete(&key, &upload, &tags).await.unwrap();
+    store.complete(&key, &upload, &tags).await.unwrap();
+    assert_eq!(content(store, &key).await.unwrap(), b"text");
+}
+
+async fn a_part_can_be_repeated(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/again");
+    let (upload, _) = prepare(store, &key, &[Bytes::from_static(b"cut off")]).await;
+    let tag = store.part(&key, &upload, 1, Bytes::from_static(b"whole")).await.unwrap();
+    assert_eq!(store.complete(&key, &upload, &[tag]).await.unwrap(), Completed::Created);
+    assert_eq!(content(store, &key).await.unwrap(), b"whole");
+}
+
+async fn abort_can_be_repeated(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/given up");
+    let (upload, _) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
+    store.abort(&key, &upload).await.unwrap();
+    store.abort(&key, &upload).await.unwrap();
+    assert_eq!(content(store, &key).await, None);
+    let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
+    store.complete(&key, &upload, &tags).await.unwrap();
+    store.abort(&key, &upload).await.unwrap();
+    assert_eq!(content(store, &key).await.unwrap(), b"text", "an abort that comes late takes nothing away");
+}
+
+async fn an_aborted_upload_cannot_complete(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/gone");
+    let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
+    store.abort(&key, &upload).await.unwrap();
+    let error = store.complete(&key, &upload, &tags).await.unwrap_err();
+    assert_eq!(error.retry, kpipe_engine::error::Retry::Reopen, "{error}");
+    assert_eq!(content(store, &key).await, None);
+}
+
+async fn list_in_byte_order(store: &dyn FileStore, prefix: &str) {
+    for name in ["b/x", "b.x", "b-x", "a", "c/d/e", "c0", "B"] {
+        write(store, &format!("{prefix}/in/{name}"), b"1").await;
+    }
+    write(store, &format!("{prefix}/in2"), b"1").await;
+    let names =
+        |found: Vec<(String, u64)>| -> Vec<String> { found.into_iter().map(|(key, _)| key[prefix.len() + 1..].to_owned()).collect() };
+    let all = names(store.list(&format!("{prefix}/in/"), 100).await.unwrap());
+    assert_eq!(all, ["in/B", "in/a", "in/b-x", "in/b.x", "in/b/x", "in/c/d/e", "in/c0"]);
+    assert_eq!(names(store.list(&format!("{prefix}/in/"), 3).await.unwrap()), all[..3]);
+    assert_eq!(names(store.list(&format!("{prefix}/in/b"), 100).await.unwrap()), ["in/b-x", "in/b.x", "in/b/x"]);
+    assert_eq!(names(store.list(&format!("{prefix}/in"), 100).await.unwrap()).len(), 8);
+    assert_eq!(store.list(&format!("{prefix}/none/"), 100).await.unwrap(), []);
+}
+
+async fn get_and_put(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/.kpipe/x/plan.json");
+    assert_eq!(content(store, &key).await, None);
+    store.put(&key, Bytes::from_static(b"one")).await.unwrap();
+    store.put(&key, Bytes::from_static(b"two")).await.unwrap();
+    assert_eq!(content(store, &key).await.unwrap(), b"two");
+}
+
+async fn odd_keys(store: &dyn FileStore, prefix: &str) {
+    for name in ["a b", "a=b", "ä/日本", "a%2Fb", "a+b", "a:b,c;d", "a&b?c#d", "'\"<>"] {
+        let key = format!("{prefix}/odd/{name}");
+        assert_eq!(write(store, &key, b"x").await, Completed::Created, "{key}");
+        assert_eq!(content(store, &key).await.unwrap(), b"x", "{key}");
+        assert!(store.list(&key, 2).await.unwrap().contains(&(key.clone(), 1)), "{key}");
+    }
+}
+
+async fn keys_outside_are_refused(store: &dyn FileStore, prefix: &str) {
+    for name in ["../x", "/x", "a//b", "a/./b", "a\0b", "a\nb"] {
+        let key = format!("{prefix}/{name}");
+        store.begin(&key).await.unwrap_err();
+        store.put(&key, Bytes::new()).await.unwrap_err();
+        store.get(&key).await.unwrap_err();
+    }
+    store.begin("/etc/passwd").await.unwrap_err();
+    store.begin("").await.unwrap_err();
+}
+
+async fn an_empty_object(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/empty");
+    assert_eq!(write(store, &key, b"").await, Completed::Created);
+    assert_eq!(content(store, &key).await.unwrap(), b"");
+}

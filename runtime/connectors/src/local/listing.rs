@@ -1,0 +1,95 @@
+//! Keys below a directory in the order that S3 has: by bytes of the whole key, which is not the order of a walk (`a.b` < `a/b` < `a0`).
+
+use std::collections::BinaryHeap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::files::disk;
+
+/// The first `limit` keys that start with `prefix`, and their sizes. Memory is bounded by `limit` and the depth of the folders.
+pub(super) fn list(root: &Path, prefix: &str, limit: usize) -> io::Result<Vec<(String, u64)>> {
+    let mut first = First { found: BinaryHeap::new(), limit };
+    if limit > 0 {
+        // Everything that starts with the prefix lies in the folder that its last slash names.
+        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        walk(root, folder, prefix, &mut first)?;
+    }
+    Ok(first.found.into_sorted_vec())
+}
+
+struct First {
+    found: BinaryHeap<(String, u64)>,
+    limit: usize,
+}
+
+impl First {
+    fn push(&mut self, key: String, size: u64) {
+        self.found.push((key, size));
+        if self.found.len() > self.limit {
+            self.found.pop();
+        }
+    }
+
+    /// True if a folder can only hold keys behind all that are kept.
+    fn is_past(&self, folder: &str) -> bool {
+        self.found.len() >= self.limit && self.found.peek().is_some_and(|(last, _)| last.as_str() < folder)
+    }
+}
+
+fn walk(root: &Path, folder: &str, prefix: &str, first: &mut First) -> io::Result<()> {
+    let entries = match fs::read_dir(root.join(folder)) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        // A name that is no text was not written under a key.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let key = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            let inside = format!("{key}/");
+            let can_match = inside.starts_with(prefix) || prefix.starts_with(&inside);
+            if can_match && !first.is_past(&inside) && key != ".kpipe/uploads" {
+                walk(root, &key, prefix, first)?;
+            }
+        } else if kind.is_file() && key.starts_with(prefix) && !disk::is_temporary(&key) {
+            match entry.metadata() {
+                Ok(found) => first.push(key, found.len()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_keys_are_kept() {
+        let root = tempfile::tempdir().unwrap();
+        for key in ["a/b", "a.b", "a0", "z/y/x", ".kpipe/uploads/u/1", ".kpipe/p/plan.json"] {
+            let path = root.path().join(key);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, key).unwrap();
+        }
+        let keys =
+            |prefix: &str, limit| -> Vec<String> { list(root.path(), prefix, limit).unwrap().into_iter().map(|(key, _)| key).collect() };
+        assert_eq!(keys("", 100), [".kpipe/p/plan.json", "a.b", "a/b", "a0", "z/y/x"]);
+        assert_eq!(keys("a", 2), ["a.b", "a/b"]);
+        assert_eq!(keys("a/", 2), ["a/b"]);
+        assert_eq!(keys("z/y", 2), ["z/y/x"]);
+        assert_eq!(keys("a0/", 2), [""; 0]);
+        assert_eq!(keys("", 0), [""; 0]);
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_holds_nothing() {
+        assert_eq!(list(Path::new("/does/not/exist"), "a", 5).unwrap(), []);
+    }
+}

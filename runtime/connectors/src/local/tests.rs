@@ -1,0 +1,140 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use kpipe_compiler::plan::{Endpoint, OptionValue, Options, SecretRef};
+use kpipe_engine::connector::{Completed, FileStore, OpenRequest, Secrets};
+use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+
+use super::store::Directory;
+use super::uploads::Uploads;
+use crate::conformance;
+
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn read(&self, _: &SecretRef) -> Result<String, ConnectorError> {
+        panic!("a directory has no secrets")
+    }
+}
+
+fn endpoint(dir: &Path) -> Endpoint {
+    let dir = OptionValue::Text(dir.to_str().unwrap().to_owned());
+    Endpoint { connector: "local".into(), options: Options(BTreeMap::from([("dir".to_owned(), dir)])) }
+}
+
+fn with_request<T>(dir: &Path, work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let endpoint = endpoint(dir);
+    work(&OpenRequest {
+        pipeline: "orders",
+        task: 0,
+        endpoint: &endpoint,
+        routes: &[],
+        secrets: &NoSecrets,
+        runtime: runtime.handle().clone(),
+    })
+}
+
+#[tokio::test]
+async fn a_directory_keeps_what_stores_promise() {
+    for behaviour in conformance::STORE {
+        let root = tempfile::tempdir().unwrap();
+        let store = Directory::open(root.path().join("store")).unwrap();
+        (behaviour.check)(&store, behaviour.name).await;
+        let left: Vec<_> = listing(&Uploads::folder(&root.path().join("store")));
+        drop(store);
+        assert!(left.len() <= 64, "{left:?}");
+        assert_eq!(listing(&Uploads::folder(&root.path().join("store"))), [""; 0], "{}", behaviour.name);
+    }
+}
+
+fn listing(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn two_stores_share_a_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let (left, right) = (Directory::open(root.path().into()).unwrap(), Directory::open(root.path().into()).unwrap());
+    let upload = left.begin("a").await.unwrap();
+    let tag = left.part("a", &upload, 1, Bytes::from_static(b"left")).await.unwrap();
+    let other = right.begin("a").await.unwrap();
+    let other_tag = right.part("a", &other, 1, Bytes::from_static(b"right")).await.unwrap();
+    assert_eq!(right.complete("a", &other, &[other_tag]).await.unwrap(), Completed::Created);
+    assert_eq!(left.complete("a", &upload, &[tag]).await.unwrap(), Completed::Existed);
+    assert_eq!(fs::read(root.path().join("a")).unwrap(), b"right");
+}
+
+#[tokio::test]
+async fn a_cut_part_is_noticed() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    let upload = store.begin("a").await.unwrap();
+    let tag = store.part("a", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
+    fs::write(Uploads::folder(root.path()).join(&upload.0).join("part-00001"), b"te").unwrap();
+    let error = store.complete("a", &upload, &[tag]).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::LocalIo, Retry::Reopen), "{error}");
+    assert!(!root.path().join("a").exists());
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_a_folder_is_said() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    store.put("a", Bytes::new()).await.unwrap();
+    let upload = store.begin("a/b").await.unwrap();
+    let tag = store.part("a/b", &upload, 1, Bytes::from_static(b"x")).await.unwrap();
+    let error = store.complete("a/b", &upload, &[tag]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LocalIo);
+    assert!(error.message.contains("cannot create"), "{error}");
+}
+
+#[tokio::test]
+async fn uploads_are_no_objects() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    store.begin("a").await.unwrap();
+    assert_eq!(store.list("", 10).await.unwrap(), []);
+    store.begin(".kpipe/uploads/x").await.unwrap_err();
+    store.list("../", 10).await.unwrap_err();
+    assert_eq!(store.place(), format!("file://{}", root.path().display()));
+}
+
+#[test]
+fn a_look_creates_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("not/there");
+    with_request(&dir, |request| {
+        let found = super::inspect(request).unwrap();
+        assert!(found.missing.is_empty() && found.system.ends_with("not/there"), "{found:?}");
+        assert_eq!((super::CONNECTOR.plans.unwrap())(request).unwrap().read("orders").unwrap(), None);
+    });
+    assert!(!root.path().join("not").exists());
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, b"").unwrap();
+    with_request(&file.join("below"), |request| {
+        let error = super::inspect(request).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::LocalIo);
+        assert!(error.message.ends_with("file is no directory"), "{error}");
+        let error = super::open(request).map(drop).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::LocalIo);
+    });
+}
+
+#[test]
+fn the_plan_stands_beside_the_data() {
+    let root = tempfile::tempdir().unwrap();
+    with_request(root.path(), |request| {
+        let mut plans = (super::CONNECTOR.plans.unwrap())(request).unwrap();
+        plans.write("orders", b"{}").unwrap();
+        assert_eq!(plans.read("orders").unwrap().unwrap(), b"{}");
+    });
+    assert_eq!(fs::read(root.path().join(".kpipe/orders/plan.json")).unwrap(), b"{}");
+}

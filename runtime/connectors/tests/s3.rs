@@ -1,0 +1,1 @@
+//! The `s3` connector against a real server.
