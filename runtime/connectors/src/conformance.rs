@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, PART_BYTES_MIN, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, PART_BYTES_MIN, PartTag, UploadId};
 
 /// A promised behaviour.
 pub struct Behaviour {
@@ -19,6 +19,7 @@ pub static STORE: &[Behaviour] = &[
     Behaviour { name: "visible_after_complete_only", check: |store, prefix| Box::pin(visible_after_complete_only(store, prefix)) },
     Behaviour { name: "parts_in_order_of_number", check: |store, prefix| Box::pin(parts_in_order_of_number(store, prefix)) },
     Behaviour { name: "an_object_is_never_overwritten", check: |store, prefix| Box::pin(an_object_is_never_overwritten(store, prefix)) },
+    Behaviour { name: "an_object_is_replaced_if_asked", check: |store, prefix| Box::pin(an_object_is_replaced_if_asked(store, prefix)) },
     Behaviour { name: "one_of_many_writers_wins", check: |store, prefix| Box::pin(one_of_many_writers_wins(store, prefix)) },
     Behaviour { name: "complete_can_be_repeated", check: |store, prefix| Box::pin(complete_can_be_repeated(store, prefix)) },
     Behaviour { name: "a_part_can_be_repeated", check: |store, prefix| Box::pin(a_part_can_be_repeated(store, prefix)) },
@@ -46,7 +47,7 @@ async fn prepare(store: &dyn FileStore, key: &str, parts: &[Bytes]) -> (UploadId
 
 async fn write(store: &dyn FileStore, key: &str, content: &'static [u8]) -> Completed {
     let (upload, tags) = prepare(store, key, &[Bytes::from_static(content)]).await;
-    store.complete(key, &upload, &tags).await.unwrap()
+    store.complete(key, &upload, &tags, IfExists::Keep).await.unwrap()
 }
 
 async fn content(store: &dyn FileStore, key: &str) -> Option<Vec<u8>> {
@@ -58,7 +59,7 @@ async fn visible_after_complete_only(store: &dyn FileStore, prefix: &str) {
     let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
     assert_eq!(content(store, &key).await, None);
     assert_eq!(store.list(prefix, 10).await.unwrap(), []);
-    assert_eq!(store.complete(&key, &upload, &tags).await.unwrap(), Completed::Created);
+    assert_eq!(store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
     assert_eq!(content(store, &key).await.unwrap(), b"text");
     assert_eq!(store.list(prefix, 10).await.unwrap(), [(key, 4)]);
 }
@@ -72,7 +73,7 @@ async fn parts_in_order_of_number(store: &dyn FileStore, prefix: &str) {
     let second = store.part(&key, &upload, 2, parts[1].clone()).await;
     let tags = [first.unwrap(), second.unwrap(), third.unwrap()];
     assert_eq!(tags.iter().map(|tag| tag.number).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(store.complete(&key, &upload, &tags).await.unwrap(), Completed::Created);
+    assert_eq!(store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
     let bytes = content(store, &key).await.unwrap();
     assert!(bytes == parts.concat(), "{} bytes came back, or in another order", bytes.len());
 }
@@ -84,6 +85,15 @@ async fn an_object_is_never_overwritten(store: &dyn FileStore, prefix: &str) {
     assert_eq!(content(store, &key).await.unwrap(), b"first");
 }
 
+async fn an_object_is_replaced_if_asked(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/one");
+    assert_eq!(write(store, &key, b"first").await, Completed::Created);
+    let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"second")]).await;
+    assert_eq!(store.complete(&key, &upload, &tags, IfExists::Replace).await.unwrap(), Completed::Created);
+    store.complete(&key, &upload, &tags, IfExists::Replace).await.unwrap();
+    assert_eq!(content(store, &key).await.unwrap(), b"second");
+}
+
 async fn one_of_many_writers_wins(store: &dyn FileStore, prefix: &str) {
     let key = format!("{prefix}/raced");
     let texts: Vec<String> = (0..8).map(|writer| format!("writer {writer}")).collect();
@@ -91,13 +101,13 @@ async fn one_of_many_writers_wins(store: &dyn FileStore, prefix: &str) {
     for text in &texts {
         ready.push(prepare(store, &key, &[Bytes::from(text.clone())]).await);
     }
-    let ended = futures_util::future::join_all(ready.iter().map(|(upload, tags)| store.complete(&key, upload, tags))).await;
+    let ended = futures_util::future::join_all(ready.iter().map(|(upload, tags)| store.complete(&key, upload, tags)), IfExists::Keep).await;
     let mut created = Vec::new();
     for (end, writer) in ended.into_iter().zip(0..) {
         // A store may answer that two completions met: then the same call is made again, as the engine does.
         let end = match end {
             Err(error) if error.retry == kpipe_engine::error::Retry::Backoff => {
-                store.complete(&key, &ready[writer].0, &ready[writer].1).await
+                store.complete(&key, &ready[writer].0, &ready[writer].1, IfExists::Keep).await
             }
             end => end,
         };
@@ -112,10 +122,10 @@ async fn one_of_many_writers_wins(store: &dyn FileStore, prefix: &str) {
 async fn complete_can_be_repeated(store: &dyn FileStore, prefix: &str) {
     let key = format!("{prefix}/once");
     let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
-    assert_eq!(store.complete(&key, &upload, &tags).await.unwrap(), Completed::Created);
+    assert_eq!(store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
     // The answer was lost, so it is asked again: whatever it is called, it is no error and the object stays.
-    store.complete(&key, &upload, &tags).await.unwrap();
-    store.complete(&key, &upload, &tags).await.unwrap();
+    store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap();
+    store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap();
     assert_eq!(content(store, &key).await.unwrap(), b"text");
 }
 
@@ -123,7 +133,7 @@ async fn a_part_can_be_repeated(store: &dyn FileStore, prefix: &str) {
     let key = format!("{prefix}/again");
     let (upload, _) = prepare(store, &key, &[Bytes::from_static(b"cut off")]).await;
     let tag = store.part(&key, &upload, 1, Bytes::from_static(b"whole")).await.unwrap();
-    assert_eq!(store.complete(&key, &upload, &[tag]).await.unwrap(), Completed::Created);
+    assert_eq!(store.complete(&key, &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created);
     assert_eq!(content(store, &key).await.unwrap(), b"whole");
 }
 
@@ -134,7 +144,7 @@ async fn abort_can_be_repeated(store: &dyn FileStore, prefix: &str) {
     store.abort(&key, &upload).await.unwrap();
     assert_eq!(content(store, &key).await, None);
     let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
-    store.complete(&key, &upload, &tags).await.unwrap();
+    store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap();
     store.abort(&key, &upload).await.unwrap();
     assert_eq!(content(store, &key).await.unwrap(), b"text", "an abort that comes late takes nothing away");
 }
@@ -143,7 +153,7 @@ async fn an_aborted_upload_cannot_complete(store: &dyn FileStore, prefix: &str) 
     let key = format!("{prefix}/gone");
     let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
     store.abort(&key, &upload).await.unwrap();
-    let error = store.complete(&key, &upload, &tags).await.unwrap_err();
+    let error = store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap_err();
     assert_eq!(error.retry, kpipe_engine::error::Retry::Reopen, "{error}");
     assert_eq!(content(store, &key).await, None);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, PartTag, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::listing;
@@ -75,10 +75,11 @@ impl FileStore for Directory {
         key: &'a str,
         upload: &'a UploadId,
         parts: &'a [PartTag],
+        if_exists: IfExists,
     ) -> BoxFuture<'a, Result<Completed, ConnectorError>> {
         Box::pin(async move {
             let (target, folder, parts) = (self.path(key)?, self.upload(upload)?, parts.to_vec());
-            blocking(move || complete(&folder, &target, &parts)).await
+            blocking(move || complete(&folder, &target, &parts, if_exists)).await
         })
     }
 
@@ -145,31 +146,52 @@ fn gone(path: &Path) -> ConnectorError {
     ConnectorError::new(ErrorKind::Missing, format!("the upload {} is gone", path.display())).retry(Retry::Reopen)
 }
 
-/// Puts the parts together, makes them safe, and links them under the target's name, which fails if there is one.
-fn complete(folder: &Path, target: &Path, parts: &[PartTag]) -> Result<Completed, ConnectorError> {
+/// Puts the parts together, makes them safe, and gives them the target's name.
+fn complete(folder: &Path, target: &Path, parts: &[PartTag], if_exists: IfExists) -> Result<Completed, ConnectorError> {
     if !folder.is_dir() {
         // Completed before and asked again because the answer was lost; an aborted upload left no object.
-        return if target.is_file() { Ok(Completed::Existed) } else { Err(gone(folder)) };
+        return match if_exists {
+            _ if !target.is_file() => Err(gone(folder)),
+            IfExists::Keep => Ok(Completed::Existed),
+            IfExists::Replace => Ok(Completed::Created),
+        };
     }
     let object = assemble(folder, parts)?;
     let place = disk::parent(target);
     disk::create_dirs(place).map_err(|error| disk::failed("create", place, &error))?;
-    let ended = match fs::hard_link(&object, target) {
-        Ok(()) => Completed::Created,
-        Err(error) if error.kind() == Io::AlreadyExists => {
-            if !target.is_file() {
-                let message = format!("cannot write {}: a directory of that name is in the way", target.display());
-                return Err(ConnectorError::new(ErrorKind::LocalIo, message));
-            }
-            if same_file(&object, target) { Completed::Created } else { Completed::Existed }
-        }
-        Err(error) => {
-            return Err(disk::failed("link", target, &error).help("the file system below `dir` must have hard links; those of Linux do"));
-        }
+    if target.is_dir() {
+        let message = format!("cannot write {}: a directory of that name is in the way", target.display());
+        return Err(ConnectorError::new(ErrorKind::LocalIo, message));
+    }
+    let ended = match if_exists {
+        IfExists::Keep => link(&object, target),
+        IfExists::Replace => link_over(&object, target),
     };
+    let ended = ended.map_err(|error| {
+        disk::failed("link", target, &error).help("the file system below `dir` must have hard links; those of Linux do")
+    })?;
     disk::sync_dir(place).map_err(|error| disk::failed("write", place, &error))?;
     remove(folder).map_err(|error| disk::failed("remove", folder, &error))?;
     Ok(ended)
+}
+
+/// A hard link appears whole or not at all, and never over a file that is there.
+fn link(object: &Path, target: &Path) -> io::Result<Completed> {
+    match fs::hard_link(object, target) {
+        Ok(()) => Ok(Completed::Created),
+        Err(error) if error.kind() == Io::AlreadyExists => {
+            Ok(if same_file(object, target) { Completed::Created } else { Completed::Existed })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The upload keeps its own link, so that the call can be made again.
+fn link_over(object: &Path, target: &Path) -> io::Result<Completed> {
+    let second = object.with_file_name(format!("link-{}", disk::unique()));
+    fs::hard_link(object, &second)?;
+    fs::rename(&second, target)?;
+    Ok(Completed::Created)
 }
 
 /// The file that holds all parts, forced to the disk. A single part is that file already.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kpipe_compiler::plan::{Endpoint, OptionValue, Options, SecretRef};
-use kpipe_engine::connector::{Completed, FileStore, OpenRequest, Secrets};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, Secrets};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::store::Directory;
@@ -62,8 +62,8 @@ async fn two_stores_share_a_directory() {
     let tag = left.part("a", &upload, 1, Bytes::from_static(b"left")).await.unwrap();
     let other = right.begin("a").await.unwrap();
     let other_tag = right.part("a", &other, 1, Bytes::from_static(b"right")).await.unwrap();
-    assert_eq!(right.complete("a", &other, &[other_tag]).await.unwrap(), Completed::Created);
-    assert_eq!(left.complete("a", &upload, &[tag]).await.unwrap(), Completed::Existed);
+    assert_eq!(right.complete("a", &other, &[other_tag], IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(left.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Existed);
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"right");
 }
 
@@ -74,7 +74,7 @@ async fn a_cut_part_is_noticed() {
     let upload = store.begin("a").await.unwrap();
     let tag = store.part("a", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
     fs::write(Uploads::folder(root.path()).join(&upload.0).join("part-00001"), b"te").unwrap();
-    let error = store.complete("a", &upload, &[tag]).await.unwrap_err();
+    let error = store.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap_err();
     assert_eq!((error.kind, error.retry), (ErrorKind::LocalIo, Retry::Reopen), "{error}");
     assert!(!root.path().join("a").exists());
 }
@@ -86,7 +86,7 @@ async fn a_file_in_the_place_of_a_folder_is_said() {
     store.put("a", Bytes::new()).await.unwrap();
     let upload = store.begin("a/b").await.unwrap();
     let tag = store.part("a/b", &upload, 1, Bytes::from_static(b"x")).await.unwrap();
-    let error = store.complete("a/b", &upload, &[tag]).await.unwrap_err();
+    let error = store.complete("a/b", &upload, &[tag], IfExists::Keep).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::LocalIo);
     assert!(error.message.contains("cannot create"), "{error}");
 }
