@@ -101,7 +101,7 @@ async fn one_of_many_writers_wins(store: &dyn FileStore, prefix: &str) {
     for text in &texts {
         ready.push(prepare(store, &key, &[Bytes::from(text.clone())]).await);
     }
-    let ended = futures_util::future::join_all(ready.iter().map(|(upload, tags)| store.complete(&key, upload, tags)), IfExists::Keep).await;
+    let ended = futures_util::future::join_all(ready.iter().map(|(upload, tags)| store.complete(&key, upload, tags, IfExists::Keep))).await;
     let mut created = Vec::new();
     for (end, writer) in ended.into_iter().zip(0..) {
         // A store may answer that two completions met: then the same call is made again, as the engine does.
