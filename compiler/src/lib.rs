@@ -3,5 +3,6 @@
 pub mod catalog;
 pub mod names;
 pub mod plan;
+pub mod promise;
 pub mod schema;
 pub mod time_pattern;

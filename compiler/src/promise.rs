@@ -1,0 +1,299 @@
+//! What a pipeline can promise, and the refusal of what it cannot.
+
+use thiserror::Error;
+
+use crate::catalog::{Replay, SinkKind, SinkSpec, SourceSpec};
+use crate::plan::{ErrorPolicy, Guarantee, Options, Promise, Tolerance};
+
+/// What the proof looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The source.
+    pub source: &'a SourceSpec,
+    /// Its options, checked.
+    pub source_options: &'a Options,
+    /// The sink.
+    pub sink: &'a SinkSpec,
+    /// Its options, checked.
+    pub sink_options: &'a Options,
+    /// What happens to bad records.
+    pub errors: &'a ErrorPolicy,
+    /// `delivery:`, if it is written.
+    pub asked: Option<Guarantee>,
+}
+
+/// A promise that cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PromiseError {
+    /// MQTT straight into files.
+    #[error("a source that waits for each acknowledgement cannot feed files: a file needs far more records than may wait")]
+    UnacknowledgedIntoFiles,
+    /// `delivery: exactly_once` into files.
+    #[error("`exactly_once` into files is known, but not supported yet")]
+    FilesExactlyOnce,
+    /// The same with `compat: confluent`, whose names are its only protocol.
+    #[error("`exactly_once` needs file boundaries that come out the same on every replay")]
+    WallClock,
+    /// `delivery: exactly_once` into a log.
+    #[error("`exactly_once` into a log is known, but not supported yet")]
+    RecordsExactlyOnce,
+    /// `delivery: exactly_once` from MQTT.
+    #[error("`exactly_once` needs a source whose records keep their number when they come again")]
+    NoStableNumber,
+    /// QoS 0 although more is asked.
+    #[error("QoS 0 can lose messages, so `{}` cannot be kept", word(*.0))]
+    QosZero(Guarantee),
+    /// A clean session although more is asked.
+    #[error("a clean session loses what is published while the pipeline is away, so `{}` cannot be kept", word(*.0))]
+    CleanSession(Guarantee),
+}
+
+/// A place in the pipeline file that has to do with a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// `delivery:`.
+    Delivery,
+    /// The source's key.
+    Source,
+    /// The sink's key.
+    Sink,
+    /// An option of the source.
+    SourceOption(&'static str),
+    /// An option of the sink.
+    SinkOption(&'static str),
+}
+
+impl PromiseError {
+    /// Where the mistake is, the first place first, and what each has to do with it. Not every one need be written in the file.
+    #[must_use]
+    pub fn causes(&self) -> Vec<(Cause, &'static str)> {
+        match self {
+            Self::UnacknowledgedIntoFiles => vec![(Cause::Sink, "writes files"), (Cause::Source, "has no position to read again from")],
+            Self::FilesExactlyOnce | Self::RecordsExactlyOnce => vec![(Cause::Delivery, "asked for here")],
+            Self::WallClock => vec![
+                (Cause::Delivery, "asked for here"),
+                (Cause::SinkOption("flush.interval"), "depends on when the process runs"),
+                (Cause::SinkOption("flush.idle"), "depends on when records arrive"),
+            ],
+            Self::NoStableNumber => vec![(Cause::Delivery, "asked for here"), (Cause::Source, "sends unacknowledged messages again")],
+            Self::QosZero(_) => vec![(Cause::Delivery, "asked for here"), (Cause::SourceOption("qos"), "sent once, acknowledged never")],
+            Self::CleanSession(_) => {
+                vec![(Cause::Delivery, "asked for here"), (Cause::SourceOption("clean_session"), "the broker forgets the session")]
+            }
+        }
+    }
+
+    /// The choice.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::UnacknowledgedIntoFiles => "go through Kafka: one pipeline from MQTT to a topic, one from the topic to files",
+            Self::FilesExactlyOnce => {
+                "use `delivery: at_least_once`: after a crash, only whole ranges of offsets that stand in the object names can come twice"
+            }
+            Self::WallClock => {
+                "use `delivery: at_least_once`: Confluent's names hold only the first offset, so another boundary is another object"
+            }
+            Self::RecordsExactlyOnce => "use `delivery: at_least_once`: after a crash, records since the last commit come twice",
+            Self::NoStableNumber => "use `delivery: at_least_once`; an id in the message lets readers drop what comes twice",
+            Self::QosZero(_) => "set `qos: 1`, or ask for `delivery: at_most_once`",
+            Self::CleanSession(_) => "set `clean_session: false`, or ask for `delivery: at_most_once`",
+        }
+    }
+}
+
+/// The word for a guarantee in `delivery:`.
+#[must_use]
+pub fn word(guarantee: Guarantee) -> &'static str {
+    match guarantee {
+        Guarantee::AtMostOnce => "at_most_once",
+        Guarantee::AtLeastOnce => "at_least_once",
+        Guarantee::ExactlyOnce => "exactly_once",
+    }
+}
+
+/// The guarantee behind a word of `delivery:`.
+#[must_use]
+pub fn guarantee(word: &str) -> Option<Guarantee> {
+    [Guarantee::AtMostOnce, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce].into_iter().find(|g| self::word(*g) == word)
+}
+
+/// What the pipeline promises: the strongest guarantee that both ends can keep.
+///
+/// # Errors
+///
+/// If that is less than what is asked for, or the two ends cannot be joined at all.
+pub fn prove(facts: &Facts<'_>) -> Result<Promise, PromiseError> {
+    let kind = facts.sink.kind;
+    if facts.source.replay == Replay::Unacknowledged && kind == SinkKind::Files {
+        return Err(PromiseError::UnacknowledgedIntoFiles);
+    }
+    let (guarantee, reason) = strongest(facts);
+    if let Some(asked) = facts.asked
+        && asked > guarantee
+    {
+        return Err(refusal(facts, asked));
+    }
+    let dropped = facts.errors.tolerance == Tolerance::All && facts.errors.dead_letter.is_none();
+    let reason = if dropped { format!("{reason}; bad records are counted, logged and dropped") } else { reason.to_owned() };
+    Ok(Promise { guarantee, reason })
+}
+
+fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
+    match (facts.source.replay, facts.sink.kind) {
+        (Replay::Unacknowledged, _) if qos(facts) == Some(0) => {
+            (Guarantee::AtMostOnce, "with QoS 0 the broker sends a message once and forgets it")
+        }
+        (Replay::Unacknowledged, _) if facts.source_options.flag("clean_session") => {
+            (Guarantee::AtMostOnce, "with a clean session the broker forgets what is published while the pipeline is away")
+        }
+        (Replay::Unacknowledged, _) => (
+            Guarantee::AtLeastOnce.min(facts.sink.guarantee),
+            "a message is acknowledged only after the sink acknowledged it; after a crash the unacknowledged ones come again",
+        ),
+        (Replay::FromPosition, SinkKind::Files) => (
+            facts.sink.guarantee,
+            "the position moves after the files are complete; a crash between the two writes whole ranges of offsets, named in the \
+             objects, once more",
+        ),
+        (Replay::FromPosition, SinkKind::Records) => (
+            facts.sink.guarantee,
+            "the position moves after the sink acknowledged; a crash between the two writes the records since the last commit once more",
+        ),
+    }
+}
+
+fn refusal(facts: &Facts<'_>, asked: Guarantee) -> PromiseError {
+    match (facts.source.replay, facts.sink.kind) {
+        (Replay::Unacknowledged, _) if qos(facts) == Some(0) => PromiseError::QosZero(asked),
+        (Replay::Unacknowledged, _) if facts.source_options.flag("clean_session") => PromiseError::CleanSession(asked),
+        (Replay::Unacknowledged, _) => PromiseError::NoStableNumber,
+        (Replay::FromPosition, SinkKind::Files) if facts.sink_options.text("compat") == Some("confluent") => PromiseError::WallClock,
+        (Replay::FromPosition, SinkKind::Files) => PromiseError::FilesExactlyOnce,
+        (Replay::FromPosition, SinkKind::Records) => PromiseError::RecordsExactlyOnce,
+    }
+}
+
+fn qos(facts: &Facts<'_>) -> Option<i64> {
+    facts.source_options.integer("qos")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::NameKind;
+    use crate::plan::OptionValue;
+
+    fn source(replay: Replay) -> SourceSpec {
+        SourceSpec { options: &[], from: NameKind::Free, clauses: &[], columns: &[], replay }
+    }
+
+    fn sink(kind: SinkKind) -> SinkSpec {
+        SinkSpec {
+            options: &[],
+            into: NameKind::Free,
+            clauses: &[],
+            properties: &[],
+            kind,
+            formats: &[],
+            guarantee: Guarantee::AtLeastOnce,
+        }
+    }
+
+    fn errors(tolerance: Tolerance) -> ErrorPolicy {
+        ErrorPolicy { tolerance, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1000 }
+    }
+
+    fn with(path: &str, value: OptionValue) -> Options {
+        Options([(path.to_owned(), value)].into())
+    }
+
+    fn run(
+        replay: Replay,
+        source_options: &Options,
+        kind: SinkKind,
+        sink_options: &Options,
+        asked: Option<Guarantee>,
+    ) -> Result<Guarantee, PromiseError> {
+        let facts =
+            Facts { source: &source(replay), source_options, sink: &sink(kind), sink_options, errors: &errors(Tolerance::None), asked };
+        prove(&facts).map(|promise| promise.guarantee)
+    }
+
+    const EXACTLY: Option<Guarantee> = Some(Guarantee::ExactlyOnce);
+    const AT_LEAST: Option<Guarantee> = Some(Guarantee::AtLeastOnce);
+
+    #[test]
+    fn replayable_sources_promise_at_least_once() {
+        let none = Options::default();
+        for kind in [SinkKind::Files, SinkKind::Records] {
+            assert_eq!(run(Replay::FromPosition, &none, kind, &none, None), Ok(Guarantee::AtLeastOnce));
+            assert_eq!(run(Replay::FromPosition, &none, kind, &none, AT_LEAST), Ok(Guarantee::AtLeastOnce));
+        }
+    }
+
+    #[test]
+    fn exactly_once_is_refused_until_it_is_built() {
+        let none = Options::default();
+        let confluent = with("compat", OptionValue::Text("confluent".to_owned()));
+        let refused = |kind, sink_options| run(Replay::FromPosition, &none, kind, sink_options, EXACTLY).unwrap_err();
+        assert_eq!(refused(SinkKind::Files, &none), PromiseError::FilesExactlyOnce);
+        assert_eq!(refused(SinkKind::Files, &confluent), PromiseError::WallClock);
+        assert_eq!(refused(SinkKind::Records, &none), PromiseError::RecordsExactlyOnce);
+        assert_eq!(run(Replay::Unacknowledged, &none, SinkKind::Records, &none, EXACTLY), Err(PromiseError::NoStableNumber));
+    }
+
+    #[test]
+    fn qos_zero_and_clean_sessions_can_lose() {
+        let none = Options::default();
+        let zero = with("qos", OptionValue::Integer(0));
+        let clean = with("clean_session", OptionValue::Boolean(true));
+        let one = with("qos", OptionValue::Integer(1));
+        let mqtt = |options, asked| run(Replay::Unacknowledged, options, SinkKind::Records, &none, asked);
+        assert_eq!(mqtt(&one, None), Ok(Guarantee::AtLeastOnce));
+        assert_eq!(mqtt(&zero, None), Ok(Guarantee::AtMostOnce));
+        assert_eq!(mqtt(&clean, None), Ok(Guarantee::AtMostOnce));
+        assert_eq!(mqtt(&zero, AT_LEAST), Err(PromiseError::QosZero(Guarantee::AtLeastOnce)));
+        assert_eq!(mqtt(&clean, EXACTLY), Err(PromiseError::CleanSession(Guarantee::ExactlyOnce)));
+    }
+
+    #[test]
+    fn mqtt_does_not_feed_files() {
+        let none = Options::default();
+        let error = run(Replay::Unacknowledged, &none, SinkKind::Files, &none, None).unwrap_err();
+        assert_eq!(error, PromiseError::UnacknowledgedIntoFiles);
+        assert!(error.help().contains("through Kafka"));
+    }
+
+    #[test]
+    fn dropping_bad_records_is_part_of_the_reason() {
+        let none = Options::default();
+        let facts = Facts {
+            source: &source(Replay::FromPosition),
+            source_options: &none,
+            sink: &sink(SinkKind::Records),
+            sink_options: &none,
+            errors: &errors(Tolerance::All),
+            asked: None,
+        };
+        assert!(prove(&facts).unwrap().reason.ends_with("bad records are counted, logged and dropped"));
+    }
+
+    #[test]
+    fn every_refusal_says_where_and_what_else() {
+        for error in [
+            PromiseError::UnacknowledgedIntoFiles,
+            PromiseError::FilesExactlyOnce,
+            PromiseError::WallClock,
+            PromiseError::RecordsExactlyOnce,
+            PromiseError::NoStableNumber,
+            PromiseError::QosZero(Guarantee::AtLeastOnce),
+            PromiseError::CleanSession(Guarantee::AtLeastOnce),
+        ] {
+            assert!(!error.causes().is_empty() && !error.help().is_empty(), "{error}");
+        }
+        assert_eq!(PromiseError::QosZero(Guarantee::AtLeastOnce).to_string(), "QoS 0 can lose messages, so `at_least_once` cannot be kept");
+        assert_eq!(guarantee("exactly_once"), Some(Guarantee::ExactlyOnce));
+        assert_eq!(guarantee("once"), None);
+    }
+}
