@@ -1,6 +1,7 @@
 //! YAML and KCQL to a plan.
 
 pub mod catalog;
+pub mod diff;
 pub mod names;
 pub mod plan;
 pub mod promise;

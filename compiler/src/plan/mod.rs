@@ -4,6 +4,7 @@
 
 pub mod options;
 pub mod types;
+pub mod wire;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ mod json_schema;
 mod sql;
 
 pub use avro::{AvroError, from_avro};
+pub(crate) use fields::type_text;
 pub use fields::{FieldError, find, nearest, show};
 pub use infer::{InferError, infer_schema};
 pub use json_schema::{JsonSchemaError, from_json_schema};

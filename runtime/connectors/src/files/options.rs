@@ -40,7 +40,7 @@ const PLAIN: OptionSpec = OptionSpec {
 };
 
 /// What can be said about files wherever they are stored.
-pub(crate) const OPTIONS: [OptionSpec; 14] = [
+pub(crate) const OPTIONS: [OptionSpec; 15] = [
     OptionSpec {
         path: "format",
         kind: OptionKind::Format,
@@ -113,6 +113,16 @@ pub(crate) const OPTIONS: [OptionSpec; 14] = [
         kind: OptionKind::Choice(&["confluent", "lenses"]),
         doc: "Names of objects and folders as another system's sink writes them, so that readers of its files keep working.",
         example: "confluent",
+        ..PLAIN
+    },
+    OptionSpec {
+        path: "on_type_change",
+        kind: OptionKind::Choice(&["ask", "allow"]),
+        default: Some("ask"),
+        change: ChangeKind::InPlace,
+        doc: "Whether columns may be dropped or change their type under a target that has files already. `ask` makes `apply` want \
+              `--allow-schema-break`.",
+        example: "allow",
         ..PLAIN
     },
     OptionSpec {

@@ -46,7 +46,7 @@ kcql: |
   PARTITIONBY country
 "#;
 
-static OPTIONS: [OptionSpec; 21] = files::join(STORE, files::OPTIONS);
+static OPTIONS: [OptionSpec; 22] = files::join(STORE, files::OPTIONS);
 
 const PLAIN: OptionSpec = OptionSpec {
     path: "",

@@ -1,0 +1,224 @@
+//! What changed about the statements of a pipeline.
+
+use super::{Change, ChangeClass, change, differ};
+use crate::plan::{
+    Compression, DecodeColumn, Endpoint, Expr, FileFormat, FileTail, KeyPlan, Naming, PartitionItem, Projection, RecordTail, Route, Tail,
+    TopicName,
+};
+use crate::schema::type_text;
+
+/// Pairs the routes of both plans and compares each pair.
+pub(super) fn compare(changes: &mut Vec<Change>, before: &[Route], after: &[Route], sink: &Endpoint) {
+    let mut left: Vec<usize> = (0..before.len()).collect();
+    let mut pairs: Vec<Option<usize>> = vec![None; after.len()];
+    // The most alike first: same ends, same source, same target, then by place.
+    let alike: [fn(&Route, &Route) -> bool; 4] = [
+        |a, b| a.from == b.from && target(&a.tail) == target(&b.tail),
+        |a, b| a.from == b.from,
+        |a, b| target(&a.tail) == target(&b.tail),
+        |_, _| true,
+    ];
+    for alike in alike {
+        for (index, route) in after.iter().enumerate() {
+            if pairs[index].is_none()
+                && let Some(found) = left.iter().position(|old| alike(&before[*old], route))
+            {
+                pairs[index] = Some(left.remove(found));
+            }
+        }
+    }
+    for (index, (route, pair)) in after.iter().zip(&pairs).enumerate() {
+        let path = format!("kcql[{index}]");
+        match pair {
+            Some(old) => one(changes, &path, &before[*old], route, sink),
+            None => changes.push(change(ChangeClass::Restart, &path, None, Some(route.statement.clone()))),
+        }
+    }
+    for old in left {
+        changes.push(change(ChangeClass::Delete, "kcql", Some(before[old].statement.clone()), None));
+    }
+}
+
+fn one(changes: &mut Vec<Change>, path: &str, before: &Route, after: &Route, sink: &Endpoint) {
+    // The text decides nothing, and the columns of the value only what the projection and the tail do with them.
+    let Route { statement: _, from, decode, project, tail } = after;
+    differ(changes, ChangeClass::GapRisk, &format!("{path}.from"), before.from.clone(), from.clone());
+    let formats = (format!("{:?}", before.decode.format).to_lowercase(), format!("{:?}", decode.format).to_lowercase());
+    differ(changes, ChangeClass::Restart, &format!("{path}.value.format"), formats.0, formats.1);
+    let same_target = target(&before.tail) == target(tail);
+    let names = (names(&before.decode.columns), names(&decode.columns));
+    match (&before.tail, tail) {
+        (Tail::Files(old), Tail::Files(new)) => files(changes, path, (old, &names.0), (new, &names.1)),
+        (Tail::Records(old), Tail::Records(new)) => records(changes, path, (old, &names.0), (new, &names.1)),
+        // Another kind of sink: said once, for the connector.
+        (Tail::Files(_), Tail::Records(_)) | (Tail::Records(_), Tail::Files(_)) => return,
+    }
+    // Under another target nobody reads old and new columns side by side.
+    if same_target {
+        let allowed = sink.options.text("on_type_change") == Some("allow");
+        columns(changes, path, (before.project.as_deref(), &names.0), (project.as_deref(), &names.1), allowed);
+    }
+}
+
+/// The paths of decoded columns, for showing expressions.
+fn names(columns: &[DecodeColumn]) -> Vec<String> {
+    columns.iter().map(|column| column.path.join(".")).collect()
+}
+
+/// Where a route writes to.
+pub(super) fn target(tail: &Tail) -> String {
+    match tail {
+        Tail::Records(RecordTail { topic: TopicName::Fixed(topic), .. }) => topic.clone(),
+        Tail::Records(RecordTail { topic: TopicName::OfSource, .. }) => "the source's topic".to_owned(),
+        Tail::Files(FileTail { bucket, prefix, .. }) if bucket.is_empty() => prefix.clone(),
+        Tail::Files(FileTail { bucket, prefix, .. }) if prefix.is_empty() => bucket.clone(),
+        Tail::Files(FileTail { bucket, prefix, .. }) => format!("{bucket}:{prefix}"),
+    }
+}
+
+fn files(changes: &mut Vec<Change>, path: &str, before: (&FileTail, &[String]), after: (&FileTail, &[String])) {
+    let FileTail { bucket: _, prefix: _, partition, keep_partition_columns, format, naming } = after.0;
+    let layout = ChangeClass::NewLayout;
+    let old = before.0;
+    let targets = (target(&Tail::Files(old.clone())), target(&Tail::Files(after.0.clone())));
+    differ(changes, layout, &format!("{path}.into"), targets.0, targets.1);
+    differ(changes, layout, &format!("{path}.partition_by"), partition_text(&old.partition, before.1), partition_text(partition, after.1));
+    differ(
+        changes,
+        ChangeClass::SchemaBreak,
+        &format!("{path}.partition.keep"),
+        old.keep_partition_columns.to_string(),
+        keep_partition_columns.to_string(),
+    );
+    differ(changes, layout, &format!("{path}.format"), format_text(&old.format), format_text(format));
+    differ(changes, layout, &format!("{path}.compat"), naming_text(old.naming).to_owned(), naming_text(*naming).to_owned());
+}
+
+fn records(changes: &mut Vec<Change>, path: &str, before: (&RecordTail, &[String]), after: (&RecordTail, &[String])) {
+    let RecordTail { topic: _, key, format } = after.0;
+    let old = before.0;
+    let targets = (target(&Tail::Records(old.clone())), target(&Tail::Records(after.0.clone())));
+    differ(changes, ChangeClass::NewLayout, &format!("{path}.into"), targets.0, targets.1);
+    // Another key is another partition, and another record for a compacted topic.
+    let keys = (key_text(&old.key, before.1), key_text(key, after.1));
+    differ(changes, ChangeClass::NewLayout, &format!("{path}.with_key"), keys.0, keys.1);
+    let text = |format: &Option<FileFormat>| format.as_ref().map_or("as it came".to_owned(), format_text);
+    differ(changes, ChangeClass::SchemaBreak, &format!("{path}.format"), text(&old.format), text(format));
+}
+
+type Columns<'a> = (Option<&'a [Projection]>, &'a [String]);
+
+fn columns(changes: &mut Vec<Change>, path: &str, before: Columns<'_>, after: Columns<'_>, allowed: bool) {
+    let broken = if allowed { ChangeClass::NewLayout } else { ChangeClass::SchemaBreak };
+    let select = format!("{path}.select");
+    let (Some(old), Some(new)) = (before.0, after.0) else {
+        if before.0.is_some() != after.0.is_some() {
+            let text = |columns: Option<&[Projection]>| match columns {
+                Some(columns) => columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", "),
+                None => "the value as it came".to_owned(),
+            };
+            changes.push(change(broken, &select, Some(text(before.0)), Some(text(after.0))));
+        }
+        return;
+    };
+    for column in old {
+        let path = format!("{select}.{}", column.name);
+        let Some(now) = new.iter().find(|now| now.name == column.name) else {
+            changes.push(change(broken, &path, Some(column_type(column)), None));
+            continue;
+        };
+        if column.data_type != now.data_type {
+            changes.push(change(broken, &path, Some(column_type(column)), Some(column_type(now))));
+        } else if expr_text(&column.expr, before.1) != expr_text(&now.expr, after.1) {
+            let texts = (expr_text(&column.expr, before.1), expr_text(&now.expr, after.1));
+            changes.push(change(broken, &path, Some(texts.0), Some(texts.1)));
+        } else if column.nullable != now.nullable {
+            let class = if now.nullable { ChangeClass::SchemaAdd } else { ChangeClass::Restart };
+            changes.push(change(class, &path, Some(column_type(column)), Some(column_type(now))));
+        }
+    }
+    for column in new.iter().filter(|column| !old.iter().any(|old| old.name == column.name)) {
+        let class = if column.nullable { ChangeClass::SchemaAdd } else { broken };
+        changes.push(change(class, &format!("{select}.{}", column.name), None, Some(column_type(column))));
+    }
+}
+
+fn column_type(column: &Projection) -> String {
+    let Projection { name: _, expr: _, data_type, nullable } = column;
+    format!("{}{}", type_text(data_type), if *nullable { "" } else { " not null" })
+}
+
+/// An expression as KCQL writes it.
+pub(crate) fn expr_text(expr: &Expr, columns: &[String]) -> String {
+    match expr {
+        Expr::Column(index) => columns.get(*index).cloned().unwrap_or_else(|| format!("column {index}")),
+        Expr::Topic => "_topic".to_owned(),
+        Expr::Partition => "_partition".to_owned(),
+        Expr::Offset => "_offset".to_owned(),
+        Expr::Timestamp => "_timestamp".to_owned(),
+        Expr::Key => "_key".to_owned(),
+        Expr::Header(name) => format!("_header.{name}"),
+        Expr::Qos => "_qos".to_owned(),
+        Expr::Retained => "_retained".to_owned(),
+        Expr::Value => "_value".to_owned(),
+    }
+}
+
+/// The folders of a layout, with a `/` between them.
+pub(crate) fn partition_text(items: &[PartitionItem], columns: &[String]) -> String {
+    let folders: Vec<String> = items
+        .iter()
+        .map(|item| match item {
+            PartitionItem::Value { name: Some(name), expr } => format!("{name}={{{}}}", expr_text(expr, columns)),
+            PartitionItem::Value { name: None, expr } => format!("{{{}}}", expr_text(expr, columns)),
+            PartitionItem::Time { expr, pattern, zone, name } => {
+                let name = name.as_ref().map_or(String::new(), |name| format!("{name}="));
+                format!("{name}{{{} as {pattern} in {zone}}}", expr_text(expr, columns))
+            }
+        })
+        .collect();
+    if folders.is_empty() { "no folders".to_owned() } else { folders.join("/") }
+}
+
+/// A format and its settings as the file would say them.
+pub(crate) fn format_text(format: &FileFormat) -> String {
+    match format {
+        FileFormat::Json { compression } => with_codec("json", *compression),
+        FileFormat::Text { compression } => with_codec("text", *compression),
+        FileFormat::Parquet { compression, row_group_bytes } => {
+            format!("{}, row groups of {}", with_codec("parquet", *compression), super::show_bytes(*row_group_bytes))
+        }
+        FileFormat::Bytes { separator } if separator.is_empty() => "bytes".to_owned(),
+        FileFormat::Bytes { separator } => format!("bytes, separated by {separator:?}"),
+    }
+}
+
+fn with_codec(format: &str, compression: Compression) -> String {
+    match compression {
+        Compression::None => format!("{format}, uncompressed"),
+        Compression::Snappy => format!("{format}, snappy"),
+        Compression::Gzip(level) => format!("{format}, gzip level {level}"),
+        Compression::Zstd(level) => format!("{format}, zstd level {level}"),
+    }
+}
+
+/// Whose names objects have.
+pub(crate) fn naming_text(naming: Naming) -> &'static str {
+    match naming {
+        Naming::Kpipe => "kpipe",
+        Naming::Confluent => "confluent",
+        Naming::Lenses => "lenses",
+    }
+}
+
+/// The key of produced records in words.
+pub(crate) fn key_text(key: &KeyPlan, columns: &[String]) -> String {
+    match key {
+        KeyPlan::Keep => "the source's key".to_owned(),
+        KeyPlan::SourceTopic => "the source's topic".to_owned(),
+        KeyPlan::Fields { fields, delimiter } => {
+            let fields: Vec<String> = fields.iter().map(|field| expr_text(field, columns)).collect();
+            if fields.len() > 1 { format!("{} joined by `{delimiter}`", fields.join(", ")) } else { fields.join(", ") }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+use super::*;
+use crate::catalog::{ConnectorSpec, NameKind, OptionKind, Replay, SinkKind, SinkSpec, SourceSpec};
+use crate::plan::{
+    Compression, DataType, DeadLetter, Decode, Expr, FileFormat, FileTail, Guarantee, KeyPlan, Naming, Options, PartitionItem, Projection,
+    Promise, RecordTail, Route, Tail, Tolerance, TopicName, ValueFormat,
+};
+
+const fn option(path: &'static str, change: ChangeKind) -> OptionSpec {
+    OptionSpec { path, kind: OptionKind::Text, required: false, default: None, secret: false, change, doc: "", example: "" }
+}
+
+static SOURCE_OPTIONS: [OptionSpec; 4] = [
+    option("brokers", ChangeKind::Restart),
+    option("group", ChangeKind::Position),
+    option("from", ChangeKind::Position),
+    option("log", ChangeKind::InPlace),
+];
+static SINK_OPTIONS: [OptionSpec; 1] = [option("endpoint", ChangeKind::NewLayout)];
+
+static LOG: ConnectorSpec = ConnectorSpec {
+    name: "log",
+    summary: "",
+    example: "",
+    source: Some(SourceSpec {
+        options: &SOURCE_OPTIONS,
+        from: NameKind::KafkaTopic,
+        clauses: &[],
+        columns: &[],
+        replay: Replay::FromPosition,
+    }),
+    sink: None,
+};
+static STORE: ConnectorSpec = ConnectorSpec {
+    name: "store",
+    summary: "",
+    example: "",
+    source: None,
+    sink: Some(SinkSpec {
+        options: &SINK_OPTIONS,
+        into: NameKind::Bucket,
+        clauses: &[],
+        properties: &[],
+        kind: SinkKind::Files,
+        formats: &[],
+        guarantee: Guarantee::AtLeastOnce,
+    }),
+};
+static CATALOG: Catalog = Catalog { connectors: &[&LOG, &STORE] };
+
+fn options(pairs: &[(&str, &str)]) -> Options {
+    Options(pairs.iter().map(|(path, text)| ((*path).to_owned(), OptionValue::Text((*text).to_owned()))).collect())
+}
+
+fn column(name: &str, data_type: DataType, nullable: bool) -> Projection {
+    Projection { name: name.to_owned(), expr: Expr::Topic, data_type, nullable }
+}
+
+fn route(from: &str, prefix: &str) -> Route {
+    Route {
+        statement: format!("INSERT INTO lake:{prefix} SELECT * FROM {from}"),
+        from: from.to_owned(),
+        decode: Decode { format: ValueFormat::Json, columns: Vec::new() },
+        project: Some(vec![column("id", DataType::Int64, false), column("name", DataType::String, true)]),
+        tail: Tail::Files(FileTail {
+            bucket: "lake".to_owned(),
+            prefix: prefix.to_owned(),
+            partition: Vec::new(),
+            keep_partition_columns: true,
+            format: FileFormat::Json { compression: Compression::None },
+            naming: Naming::Kpipe,
+        }),
+    }
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline {
+        name: "orders".to_owned(),
+        source: Endpoint {
+            connector: "log".to_owned(),
+            options: options(&[("brokers", "a:9092"), ("group", "orders"), ("from", "earliest")]),
+        },
+        sink: Endpoint { connector: "store".to_owned(), options: options(&[("endpoint", "http://s3")]) },
+        routes: vec![route("orders", "raw")],
+        flush: Some(Flush { records: None, bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
+        errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 60_000 },
+        promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
+    }
+}
+
+/// The differences after `edit`, as `class path before -> after`.
+fn changed(edit: impl FnOnce(&mut Pipeline)) -> Vec<String> {
+    let before = pipeline();
+    let mut after = pipeline();
+    edit(&mut after);
+    let diff = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+    assert_eq!(diff.action == Action::None, diff.changes.is_empty());
+    diff.changes
+        .iter()
+        .map(|change| {
+            let text = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
+            format!("{}: {} {} -> {}", change.class.word(), change.path, text(&change.before), text(&change.after))
+        })
+        .collect()
+}
+
+fn set(options: &mut Options, path: &str, text: &str) {
+    options.0.insert(path.to_owned(), OptionValue::Text(text.to_owned()));
+}
+
+fn tail(pipeline: &mut Pipeline) -> &mut FileTail {
+    match &mut pipeline.routes[0].tail {
+        Tail::Files(tail) => tail,
+        Tail::Records(_) => panic!("a sink of files"),
+    }
+}
+
+#[test]
+fn the_same_plan_changes_nothing() {
+    assert_eq!(changed(|_| {}), Vec::<String>::new());
+    assert_eq!(changed(|after| after.routes[0].statement.push_str(" -- a comment")), Vec::<String>::new());
+    assert_eq!(changed(|after| after.promise.reason.push('!')), Vec::<String>::new());
+}
+
+#[test]
+fn pipelines_come_and_go() {
+    let one = pipeline();
+    let created = diff(None, Some(&one), &CATALOG).unwrap();
+    assert_eq!((created.action, created.worst()), (Action::Create, ChangeClass::None));
+    let deleted = diff(Some(&one), None, &CATALOG).unwrap();
+    assert_eq!((deleted.action, deleted.worst()), (Action::Delete, ChangeClass::Delete));
+    assert_eq!(deleted.consents(), [Consent::Flag("--allow-delete")]);
+    assert!(diff(None, None, &CATALOG).is_none());
+}
+
+#[test]
+fn options_are_classed_by_their_connector() {
+    assert_eq!(
+        changed(|after| {
+            set(&mut after.source.options, "brokers", "b:9092");
+            set(&mut after.source.options, "log", "debug");
+            set(&mut after.sink.options, "endpoint", "http://other");
+        }),
+        [
+            "restart: source.log.brokers a:9092 -> b:9092",
+            "in place: source.log.log - -> debug",
+            "new layout: sink.store.endpoint http://s3 -> http://other",
+        ]
+    );
+}
+
+#[test]
+fn positions_can_repeat_or_skip() {
+    assert_eq!(changed(|after| set(&mut after.source.options, "from", "latest")), ["replay: source.log.from earliest -> latest"]);
+    assert_eq!(changed(|after| set(&mut after.source.options, "group", "o2")), ["gap risk: source.log.group orders -> o2"]);
+    assert_eq!(changed(|after| after.routes[0].from = "orders2".to_owned()), ["gap risk: kcql[0].from orders -> orders2"]);
+    assert_eq!(changed(|after| after.source.connector = "store".to_owned()), ["gap risk: source log -> store"]);
+}
+
+#[test]
+fn the_layout_of_files_is_compared_where_it_takes_effect() {
+    assert_eq!(changed(|after| set(&mut after.sink.options, "prefix", "unused, since the statement has one")), Vec::<String>::new());
+    assert_eq!(changed(|after| tail(after).prefix = "raw2".to_owned()), ["new layout: kcql[0].into lake:raw -> lake:raw2"]);
+    assert_eq!(
+        changed(|after| {
+            tail(after).partition = vec![PartitionItem::Value { name: Some("topic".to_owned()), expr: Expr::Topic }];
+            tail(after).naming = Naming::Confluent;
+        }),
+        ["new layout: kcql[0].partition_by no folders -> topic={_topic}", "new layout: kcql[0].compat kpipe -> confluent",]
+    );
+    assert_eq!(
+        changed(|after| tail(after).format = FileFormat::Parquet { compression: Compression::Zstd(1), row_group_bytes: 64 << 20 }),
+        ["new layout: kcql[0].format json, uncompressed -> parquet, zstd level 1, row groups of 64MiB"]
+    );
+}
+
+#[test]
+fn columns_are_added_safely_and_dropped_with_care() {
+    let columns = |edit: fn(&mut Vec<Projection>)| changed(|after| edit(after.routes[0].project.as_mut().unwrap()));
+    assert_eq!(columns(|columns| columns.push(column("more", DataType::Date, true))), ["schema add: kcql[0].select.more - -> date"]);
+    assert_eq!(
+        columns(|columns| columns.push(column("more", DataType::Date, false))),
+        ["schema break: kcql[0].select.more - -> date not null"]
+    );
+    assert_eq!(columns(|columns| drop(columns.remove(1))), ["schema break: kcql[0].select.name string -> -"]);
+    assert_eq!(
+        columns(|columns| columns[0].data_type = DataType::String),
+        ["schema break: kcql[0].select.id bigint not null -> string not null"]
+    );
+    assert_eq!(columns(|columns| columns[0].expr = Expr::Offset), ["schema break: kcql[0].select.id _topic -> _offset"]);
+    assert_eq!(columns(|columns| columns[0].nullable = true), ["schema add: kcql[0].select.id bigint not null -> bigint"]);
+    assert_eq!(columns(|columns| columns.reverse()), Vec::<String>::new());
+    assert_eq!(changed(|after| after.routes[0].project = None), ["schema break: kcql[0].select id, name -> the value as it came"]);
+}
+
+#[test]
+fn a_new_target_or_a_word_in_the_file_makes_a_break_harmless() {
+    assert_eq!(
+        changed(|after| {
+            after.routes[0].project.as_mut().unwrap().remove(1);
+            tail(after).prefix = "v2".to_owned();
+        }),
+        ["new layout: kcql[0].into lake:raw -> lake:v2"]
+    );
+    assert_eq!(
+        changed(|after| {
+            after.routes[0].project.as_mut().unwrap().remove(1);
+            set(&mut after.sink.options, "on_type_change", "allow");
+        }),
+        ["new layout: kcql[0].select.name string -> -"]
+    );
+}
+
+#[test]
+fn statements_are_paired_by_what_they_do() {
+    assert_eq!(
+        changed(|after| after.routes.insert(0, route("users", "users"))),
+        ["restart: kcql[0] - -> INSERT INTO lake:users SELECT * FROM users"]
+    );
+    assert_eq!(changed(|after| after.routes.clear()), ["delete: kcql INSERT INTO lake:raw SELECT * FROM orders -> -"]);
+}
+
+#[test]
+fn records_have_topics_and_keys() {
+    let record = |topic: TopicName, key: KeyPlan| {
+        let mut pipeline = pipeline();
+        pipeline.flush = None;
+        pipeline.routes[0].tail = Tail::Records(RecordTail { topic, key, format: None });
+        pipeline
+    };
+    let before = record(TopicName::Fixed("a".to_owned()), KeyPlan::Keep);
+    let fields = KeyPlan::Fields { fields: vec![Expr::Topic, Expr::Key], delimiter: "-".to_owned() };
+    let after = record(TopicName::OfSource, fields);
+    let diff = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+    let paths: Vec<(&str, ChangeClass)> = diff.changes.iter().map(|change| (change.path.as_str(), change.class)).collect();
+    assert_eq!(paths, [("kcql[0].into", ChangeClass::NewLayout), ("kcql[0].with_key", ChangeClass::NewLayout)]);
+    assert_eq!(diff.changes[1].after.as_deref(), Some("_topic, _key joined by `-`"));
+}
+
+#[test]
+fn flush_and_errors() {
+    let dead_letter =
+        || DeadLetter { topic: "dlq".to_owned(), cluster: Endpoint { connector: "log".to_owned(), options: Options::default() } };
+    assert_eq!(
+        changed(|after| {
+            after.flush = Some(Flush { records: Some(10), bytes: 1000, interval_ms: 1500, idle_ms: 300_000 });
+            after.errors.tolerance = Tolerance::All;
+            after.errors.dead_letter = Some(dead_letter());
+            after.errors.retry_timeout_ms = Some(3_600_000);
+            after.errors.retry_delay_max_ms = 1;
+        }),
+        [
+            "restart: sink.store.flush.records no limit -> 10",
+            "restart: sink.store.flush.bytes 128MiB -> 1000B",
+            "restart: sink.store.flush.interval 10m -> 1500ms",
+            "restart: errors.tolerance none -> all",
+            "in place: errors.dead_letter none -> dlq",
+            "in place: errors.retry.timeout for ever -> 1h",
+            "in place: errors.retry.delay_max 1m -> 1ms",
+        ]
+    );
+}
+
+#[test]
+fn a_weaker_promise_comes_first_and_every_consent_once() {
+    let before = pipeline();
+    let mut after = pipeline();
+    after.promise.guarantee = Guarantee::AtMostOnce;
+    after.routes[0].from = "other".to_owned();
+    tail(&mut after).prefix = "other".to_owned();
+    set(&mut after.sink.options, "endpoint", "http://other");
+    let diff = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+    assert_eq!(diff.changes[0].class, ChangeClass::WeakerPromise);
+    assert_eq!(diff.worst(), ChangeClass::GapRisk);
+    let flags: Vec<&str> = diff.consents().into_iter().filter_map(Consent::flag).collect();
+    assert_eq!(flags, ["--accept-gap", "--allow-weaker", "--yes"]);
+}
+
+#[test]
+fn values_are_shown_as_they_are_written() {
+    let secret = OptionValue::Secret(crate::plan::SecretRef::Env("PW".to_owned()));
+    assert_eq!(show(&secret), "(secret env:PW)");
+    assert_eq!(show(&OptionValue::List(vec![OptionValue::Integer(1), OptionValue::Boolean(true)])), "[1, true]");
+    let map = [("a".to_owned(), OptionValue::Bytes(2048)), ("b".to_owned(), OptionValue::DurationMs(0))];
+    assert_eq!(show(&OptionValue::Map(map.into())), "{ a: 2KiB, b: 0ms }");
+}
