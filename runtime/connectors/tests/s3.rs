@@ -1,1 +1,201 @@
-//! The `s3` connector against a real server.
+//! The `s3` connector against a real server: `scripts/services up s3`, then `eval "$(scripts/services env)"`.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kpipe_compiler::plan::{
+    Compression, Decode, Endpoint, FileFormat, FileTail, Naming, OptionValue, Options, Route, SecretRef, Tail, ValueFormat,
+};
+use kpipe_connectors::{ALL, conformance};
+use kpipe_engine::connector::{Completed, ConnectorDef, FileStore, IfExists, OpenRequest, PART_BYTES_MIN, Secrets};
+use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+use tokio::runtime::Handle;
+
+struct InTheFile;
+
+impl Secrets for InTheFile {
+    fn read(&self, secret: &SecretRef) -> Result<String, ConnectorError> {
+        match secret {
+            SecretRef::Inline { value, .. } => Ok(value.clone()),
+            SecretRef::Env(_) | SecretRef::File(_) => panic!("not in this test"),
+        }
+    }
+}
+
+fn s3() -> &'static ConnectorDef {
+    ALL.iter().find(|def| def.spec.name == "s3").unwrap()
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: eval \"$(scripts/services env)\""))
+}
+
+/// Logs in to the real server, or to another address.
+struct Login {
+    endpoint: String,
+    user: String,
+    password: String,
+    bucket: String,
+    prefix: String,
+}
+
+impl Login {
+    fn new(prefix: &str) -> Self {
+        Self {
+            endpoint: variable("KPIPE_TEST_S3"),
+            user: variable("KPIPE_TEST_USER"),
+            password: variable("KPIPE_TEST_PASSWORD"),
+            bucket: variable("KPIPE_TEST_S3_BUCKET"),
+            prefix: format!("connector-tests/{prefix}-{}-{:?}", std::process::id(), Instant::now()).replace([' ', '{', '}', ':', ','], ""),
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
+        let text = |text: &str| OptionValue::Text(text.to_owned());
+        let secret = SecretRef::Inline { place: "here".into(), value: self.password.clone() };
+        let options = BTreeMap::from([
+            ("endpoint".to_owned(), text(&self.endpoint)),
+            ("region".to_owned(), text("us-east-1")),
+            ("credentials.access_key".to_owned(), text(&self.user)),
+            ("credentials.secret_key".to_owned(), OptionValue::Secret(secret)),
+        ]);
+        let route = Route {
+            statement: String::new(),
+            from: "t".into(),
+            decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+            project: None,
+            tail: Tail::Files(FileTail {
+                bucket: self.bucket.clone(),
+                prefix: self.prefix.clone(),
+                partition: Vec::new(),
+                keep_partition_columns: true,
+                format: FileFormat::Json { compression: Compression::None },
+                naming: Naming::Kpipe,
+            }),
+        };
+        work(&OpenRequest {
+            pipeline: "connector-tests",
+            task: 0,
+            endpoint: &Endpoint { connector: "s3".into(), options: Options(options) },
+            routes: &[route],
+            secrets: &InTheFile,
+            runtime: Handle::current(),
+        })
+    }
+
+    fn store(&self) -> Arc<dyn FileStore> {
+        self.with(s3().store.unwrap()).unwrap()
+    }
+
+    fn inspect(&self) -> Result<kpipe_engine::connector::Inspection, ConnectorError> {
+        self.with(s3().inspect.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_keeps_what_stores_promise() {
+    for behaviour in conformance::STORE {
+        let login = Login::new(behaviour.name);
+        (behaviour.check)(&*login.store(), &login.prefix).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_carry_a_checksum() {
+    let login = Login::new("checksum");
+    let (store, key) = (login.store(), format!("{}/a", login.prefix));
+    let upload = store.begin(&key).await.unwrap();
+    let tag = store.part(&key, &upload, 1, Bytes::from_static(b"123456789")).await.unwrap();
+    assert_eq!(tag.checksum.as_deref(), Some("rosUhgp5mIg="), "the published check value of CRC64NVME");
+    let mut wrong = tag.clone();
+    wrong.checksum = Some("AAAAAAAAAAA=".into());
+    let error = store.complete(&key, &upload, &[wrong], IfExists::Keep).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid, "{error}");
+    assert_eq!(store.complete(&key, &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_finds_the_bucket() {
+    let login = Login::new("look");
+    let found = login.inspect().unwrap();
+    assert_eq!(found.system, format!("S3 at {}", login.endpoint));
+    assert_eq!(found.missing, [""; 0]);
+    let mut plans = login.with(s3().plans.unwrap()).unwrap();
+    assert_eq!(plans.read("orders").unwrap(), None);
+    plans.write("orders", b"{\"version\":1}").unwrap();
+    assert_eq!(plans.read("orders").unwrap().unwrap(), b"{\"version\":1}");
+    let key = format!("{}/.kpipe/orders/plan.json", login.prefix);
+    assert_eq!(login.store().list(&login.prefix, 5).await.unwrap(), [(key, 13)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_bucket_is_missing() {
+    let login = Login { bucket: "kpipe-not-there".into(), ..Login::new("missing") };
+    let found = login.inspect().unwrap();
+    let said = format!(
+        "s3 at {}: bucket \"kpipe-not-there\" does not exist; create the bucket, or correct the target of the statement",
+        login.endpoint
+    );
+    assert_eq!(found.missing, [said]);
+    let error = login.store().begin("a").await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::No), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_denied() {
+    let login = Login { user: "stranger".into(), ..Login::new("stranger") };
+    for error in [login.inspect().map(drop).unwrap_err(), login.store().begin("a").await.map(drop).unwrap_err()] {
+        assert_eq!((error.kind, error.retry), (ErrorKind::Denied, Retry::No), "{error}");
+        assert!(error.message.contains("login \"stranger\" has no right to it"), "{error}");
+        assert!(error.help.unwrap().contains("s3:PutObject"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_denied() {
+    let login = Login { password: "not-the-secret".into(), ..Login::new("secret") };
+    let error = login.inspect().unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Denied, Retry::No), "{error}");
+    assert!(error.message.contains("login \"kpipe\" has another secret key"), "{error}");
+    assert!(!format!("{error:?}").contains("not-the-secret"));
+
+    let login = Login { user: "nobody".into(), ..Login::new("user") };
+    let error = login.inspect().unwrap_err();
+    assert!(error.kind == ErrorKind::Denied && error.message.contains("login \"nobody\" is not known"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_port_is_unreachable() {
+    let login = Login { endpoint: "http://127.0.0.1:9".into(), ..Login::new("port") };
+    let error = login.inspect().unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Unreachable, Retry::Backoff));
+    assert!(error.message.ends_with("connection refused"), "{error}");
+}
+
+fn services(command: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services");
+    let done = Command::new(script).args([command, "s3"]).status().unwrap();
+    assert!(done.success(), "{script} {command} s3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_goes_on_after_a_pause() {
+    let login = Login::new("pause");
+    let (store, key) = (login.store(), format!("{}/a", login.prefix));
+    let data = Bytes::from(vec![b'x'; PART_BYTES_MIN]);
+    let upload = store.begin(&key).await.unwrap();
+    let first = store.part(&key, &upload, 1, data.clone()).await.unwrap();
+    services("pause");
+    let started = Instant::now();
+    let (second, ()) = tokio::join!(store.part(&key, &upload, 2, data.clone()), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::task::block_in_place(|| services("resume"));
+    });
+    assert!(started.elapsed() > Duration::from_secs(2), "the server was not paused");
+    let tags = [first, second.unwrap()];
+    assert_eq!(store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(store.list(&key, 1).await.unwrap(), [(key, 2 * PART_BYTES_MIN as u64)]);
+}

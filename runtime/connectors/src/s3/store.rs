@@ -1,0 +1,236 @@
+//! A bucket: uploads in parts, and small objects.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use kpipe_engine::connector::{Completed, FileStore, IfExists, PartTag, UploadId};
+use kpipe_engine::error::{ConnectorError, ErrorKind};
+
+use super::client::Store;
+use super::error::{Answer, Call};
+use crate::files::{disk, keys};
+
+/// The largest object that [`FileStore::get`] reads whole.
+const SMALL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most parts of an upload that S3 takes.
+const PARTS_MAX: u32 = 10_000;
+
+/// Metadata of an object that says which upload made it.
+pub(super) const UPLOAD_MARK: &str = "kpipe-upload";
+
+/// One bucket.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    pub(super) store: Store,
+    pub(super) name: String,
+    /// False once the store said that it does not have `If-None-Match` on completion.
+    pub(super) conditional: AtomicBool,
+    /// False once the store refused an upload with checksums and took it without.
+    checksums: AtomicBool,
+}
+
+/// An upload as [`UploadId`] spells it: the mark in the object's metadata, then the store's own id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Upload<'a> {
+    pub(super) mark: &'a str,
+    pub(super) id: &'a str,
+}
+
+impl<'a> Upload<'a> {
+    pub(super) fn parse(id: &'a UploadId) -> Result<Self, ConnectorError> {
+        let (mark, id) = id.0.split_once('/').ok_or_else(|| ConnectorError::new(ErrorKind::Bug, format!("{id:?} is no upload to S3")))?;
+        Ok(Self { mark, id })
+    }
+}
+
+impl Bucket {
+    pub(super) fn new(store: Store, name: &str) -> Self {
+        Self { store, name: name.to_owned(), conditional: AtomicBool::new(true), checksums: AtomicBool::new(true) }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.store.client
+    }
+
+    /// Sorts a failed call and puts it into words.
+    pub(super) fn failed<E>(&self, what: &str, key: &str, error: &SdkError<E>) -> (Answer, ConnectorError)
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        Call { place: &self.store.place, bucket: &self.name, what, key, login: self.store.login.as_deref() }.failed(error)
+    }
+
+    async fn create(&self, key: &str, mark: &str, checksums: bool) -> Result<String, (Answer, ConnectorError)> {
+        let mut call = self.client().create_multipart_upload().bucket(&self.name).key(key).metadata(UPLOAD_MARK, mark);
+        if checksums {
+            call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
+        }
+        let made = call.send().await.map_err(|error| self.failed("write", key, &error))?;
+        let refused = || ConnectorError::new(ErrorKind::Invalid, format!("s3 at {}: an upload was begun without an id", self.store.place));
+        made.upload_id.ok_or_else(|| (Answer::Refused, refused()))
+    }
+
+    /// Begins with checksums; a store that refuses them and takes the upload without is not asked for them again.
+    async fn create_any(&self, key: &str, mark: &str) -> Result<String, ConnectorError> {
+        let checksums = self.checksums.load(Ordering::Relaxed);
+        let refused = match self.create(key, mark, checksums).await {
+            Ok(id) => return Ok(id),
+            Err((Answer::NotImplemented | Answer::Refused, error)) if checksums => error,
+            Err((_, error)) => return Err(error),
+        };
+        let id = self.create(key, mark, false).await.map_err(|_| refused)?;
+        if self.checksums.swap(false, Ordering::Relaxed) {
+            tracing::warn!(store = self.store.place, bucket = self.name, "the store takes no CRC64NVME checksums: parts are sent without");
+        }
+        Ok(id)
+    }
+
+    /// Sends a part. Its bytes are not hashed for the signature: a CRC guards them, and TLS where the endpoint has it.
+    async fn send(&self, key: &str, upload: Upload<'_>, number: u32, data: Bytes) -> Result<PartTag, ConnectorError> {
+        if !(1..=PARTS_MAX).contains(&number) {
+            let message = format!("s3://{}/{key} would have more than {PARTS_MAX} parts", self.name);
+            return Err(ConnectorError::new(ErrorKind::Invalid, message).help("lower `flush.bytes`"));
+        }
+        let mut call = self
+            .client()
+            .upload_part()
+            .bucket(&self.name)
+            .key(key)
+            .upload_id(upload.id)
+            .part_number(number.cast_signed())
+            .body(ByteStream::from(data));
+        let checksums = self.checksums.load(Ordering::Relaxed);
+        if checksums {
+            call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme);
+        }
+        let mut call = call.customize().disable_payload_signing();
+        if !checksums {
+            call = call.config_override(without_checksums());
+        }
+        let sent = call.send().await.map_err(|error| self.failed("write", key, &error).1)?;
+        let etag = sent.e_tag.ok_or_else(|| {
+            ConnectorError::new(ErrorKind::Invalid, format!("s3 at {}: a part was taken without an ETag", self.store.place))
+        })?;
+        Ok(PartTag { number, etag, checksum: sent.checksum_crc64_nvme })
+    }
+
+    /// Gives an upload up; one that is gone is no error.
+    pub(super) async fn give_up(&self, key: &str, upload: Upload<'_>) -> Result<(), ConnectorError> {
+        let aborted = self.client().abort_multipart_upload().bucket(&self.name).key(key).upload_id(upload.id).send().await;
+        match aborted.map_err(|error| self.failed("give up an upload to", key, &error)) {
+            Ok(_) | Err((Answer::NoUpload | Answer::NoKey, _)) => Ok(()),
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Bytes>, ConnectorError> {
+        let found = match self.client().get_object().bucket(&self.name).key(key).send().await {
+            Ok(found) => found,
+            Err(error) => {
+                return match self.failed("read", key, &error) {
+                    (Answer::NoKey, _) => Ok(None),
+                    (_, error) => Err(error),
+                };
+            }
+        };
+        let mut body = found.body;
+        let mut bytes = Vec::new();
+        while let Some(piece) = body.next().await {
+            let cut =
+                |error| ConnectorError::new(ErrorKind::Unreachable, format!("s3 at {}: {key} was cut off: {error}", self.store.place));
+            bytes.extend_from_slice(&piece.map_err(cut)?);
+            if bytes.len() > SMALL_BYTES_MAX {
+                return Err(ConnectorError::new(ErrorKind::Invalid, format!("s3://{}/{key} is larger than 16 MiB", self.name)));
+            }
+        }
+        Ok(Some(Bytes::from(bytes)))
+    }
+
+    async fn keys(&self, prefix: &str, limit: usize) -> Result<Vec<(String, u64)>, ConnectorError> {
+        let mut found: Vec<(String, u64)> = Vec::new();
+        let mut next: Option<String> = None;
+        while found.len() < limit {
+            let page = i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(1000);
+            let call = self.client().list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(page).set_continuation_token(next);
+            let answer = call.send().await.map_err(|error| self.failed("list", "", &error).1)?;
+            for object in answer.contents() {
+                let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+                found.push((object.key().unwrap_or_default().to_owned(), size));
+            }
+            next = answer.next_continuation_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+/// For a store that takes none: the SDK adds its own checksum otherwise.
+fn without_checksums() -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::config::Builder::new().request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+}
+
+impl FileStore for Bucket {
+    fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<UploadId, ConnectorError>> {
+        Box::pin(async move {
+            keys::check(key)?;
+            let mark = disk::unique();
+            let id = self.create_any(key, &mark).await?;
+            Ok(UploadId(format!("{mark}/{id}")))
+        })
+    }
+
+    fn part<'a>(&'a self, key: &'a str, upload: &'a UploadId, number: u32, data: Bytes) -> BoxFuture<'a, Result<PartTag, ConnectorError>> {
+        Box::pin(async move { self.send(key, Upload::parse(upload)?, number, data).await })
+    }
+
+    fn complete<'a>(
+        &'a self,
+        key: &'a str,
+        upload: &'a UploadId,
+        parts: &'a [PartTag],
+        if_exists: IfExists,
+    ) -> BoxFuture<'a, Result<Completed, ConnectorError>> {
+        Box::pin(async move { self.finish(key, Upload::parse(upload)?, parts, if_exists).await })
+    }
+
+    fn abort<'a>(&'a self, key: &'a str, upload: &'a UploadId) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async move { self.give_up(key, Upload::parse(upload)?).await })
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, ConnectorError>> {
+        Box::pin(async move {
+            keys::check(key)?;
+            self.read(key).await
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async move {
+            keys::check(key)?;
+            let mut call = self.client().put_object().bucket(&self.name).key(key).body(ByteStream::from(data)).customize();
+            if !self.checksums.load(Ordering::Relaxed) {
+                call = call.config_override(without_checksums());
+            }
+            let sent = call.send().await;
+            sent.map(drop).map_err(|error| self.failed("write", key, &error).1)
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>> {
+        Box::pin(self.keys(prefix, limit))
+    }
+
+    fn place(&self) -> String {
+        format!("s3://{}", self.name)
+    }
+}
