@@ -145,9 +145,9 @@ def files_job(opt, name, value, form):
 
 def python_job(opt, name, form):
     run = f"bench-{name}-{time.time_ns()}"
-    command = [sys.executable, HERE / "python_sink.py", "--brokers", opt.kafka, "--topic", opt.topic, "--records", str(opt.records), "--rows",
-               str(opt.rows), "--format", form, "--group", run, "--endpoint", opt.s3, "--bucket", opt.bucket, "--prefix", f"bench/{run}"]
-    result = to_end(opt, command)
+    command = [sys.executable, HERE / "python_sink.py", "--topic", opt.topic, "--records", str(opt.records), "--rows", str(opt.rows),
+               "--format", form, "--group", run, "--prefix", f"bench/{run}"]
+    result = to_end(opt, command, {"BROKERS": opt.kafka, "S3_ENDPOINT": opt.s3, "S3_BUCKET": opt.bucket})
     result["files"], result["bytes"], _ = objects(opt, f"bench/{run}")
     return result
 
