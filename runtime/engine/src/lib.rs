@@ -1,7 +1,9 @@
 //! A plan, running.
 
+mod columns;
 pub mod connector;
 pub mod error;
+mod format;
 pub mod path;
 pub mod position;
 pub mod records;

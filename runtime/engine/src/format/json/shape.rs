@@ -1,0 +1,327 @@
+//! Objects: which keys lead to which columns, and a guess of the order in which they come.
+//!
+//! A writer nearly always writes the keys of its records in one order with one style of white space. So each object remembers the bytes
+//! that stood between its values last time (`{"id":`, `, "ts": `) and compares whole pieces; only where they differ is the key read
+//! letter by letter, looked up, and the memory corrected. Keys that no column wants are remembered too.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use arrow::array::ArrayRef;
+use kpipe_compiler::plan::{DataType, Field};
+
+use super::column::Column;
+use super::error::{Bad, Step};
+use super::scan::{peek, stands_at, white};
+use super::{DEPTH_MAX, skip, string};
+
+/// Longest piece that is remembered.
+const PIECE_BYTES_MAX: usize = 47;
+/// How many pieces more than there are columns: for keys that no column wants.
+const PIECES_MORE: usize = 64;
+/// How many remembered pieces may be passed over: keys that this record lacks.
+const PASSED_MAX: usize = 4;
+
+/// What happens to a value.
+pub(super) enum Take {
+    /// It is checked and forgotten.
+    Skip,
+    /// It goes into a column: the one with this number.
+    Column(usize, Box<Column>),
+    /// Values within it go into columns.
+    Object(Box<Shape>),
+    /// Several of these.
+    Several(Vec<Take>),
+}
+
+/// The keys of an object that lead to columns.
+pub(super) struct Shape {
+    fields: Vec<Entry>,
+    index: AHashMap<Vec<u8>, usize>,
+    order: Vec<Piece>,
+    /// Counts objects, to know which keys the present one had.
+    object: u64,
+    rows: usize,
+}
+
+struct Entry {
+    key: Vec<u8>,
+    take: Take,
+    /// The object that had this key last.
+    seen: u64,
+}
+
+/// The bytes in front of a value, and the field that it belongs to; `None`: no column wants it.
+struct Piece {
+    field: Option<usize>,
+    length: u8,
+    bytes: [u8; PIECE_BYTES_MAX],
+}
+
+/// What stands behind a value.
+enum Next {
+    /// Another value, at this position.
+    Value(Option<usize>, usize),
+    /// The end of the object.
+    End(usize),
+}
+
+impl Take {
+    /// Adds a column for the value under `path`.
+    pub(super) fn add(&mut self, path: &[String], slot: usize, data_type: &DataType, nullable: bool) {
+        if let Self::Several(takes) = self
+            && let (Some(Self::Object(shape)), false) = (takes.iter_mut().find(|take| matches!(take, Self::Object(_))), path.is_empty())
+        {
+            return shape.add(path, slot, data_type, nullable);
+        }
+        if let (Self::Object(shape), false) = (&mut *self, path.is_empty()) {
+            return shape.add(path, slot, data_type, nullable);
+        }
+        let new = if path.is_empty() {
+            Self::Column(slot, Box::new(Column::new(data_type, nullable)))
+        } else {
+            let mut shape = Shape::new();
+            shape.add(path, slot, data_type, nullable);
+            Self::Object(Box::new(shape))
+        };
+        match self {
+            Self::Skip => *self = new,
+            Self::Several(takes) => takes.push(new),
+            Self::Column(..) | Self::Object(_) => {
+                let old = std::mem::replace(self, Self::Skip);
+                *self = Self::Several(vec![old, new]);
+            }
+        }
+    }
+
+    /// Reads the value at `at`, which lies within `depth` objects and arrays.
+    #[inline]
+    pub(super) fn read(&mut self, text: &[u8], at: usize, depth: usize) -> Step {
+        match self {
+            Self::Skip => skip::value(text, at, depth),
+            Self::Column(_, column) => column.read(text, at, depth),
+            Self::Object(shape) => shape.read_or_null(text, at, depth),
+            Self::Several(takes) => {
+                let mut end = at;
+                for take in takes {
+                    end = take.read(text, at, depth)?;
+                }
+                Ok(end)
+            }
+        }
+    }
+
+    fn read_nothing(&mut self, at: usize) -> Result<(), Box<Bad>> {
+        match self {
+            Self::Skip => Ok(()),
+            Self::Column(_, column) => column.read_nothing(at),
+            Self::Object(shape) => shape.read_nothing(at),
+            Self::Several(takes) => takes.iter_mut().try_for_each(|take| take.read_nothing(at)),
+        }
+    }
+
+    fn push_null(&mut self) {
+        match self {
+            Self::Skip => {}
+            Self::Column(_, column) => column.push_null(),
+            Self::Object(shape) => shape.push_null(),
+            Self::Several(takes) => takes.iter_mut().for_each(Self::push_null),
+        }
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        match self {
+            Self::Skip => {}
+            Self::Column(_, column) => column.truncate(rows),
+            Self::Object(shape) => shape.truncate(rows),
+            Self::Several(takes) => takes.iter_mut().for_each(|take| take.truncate(rows)),
+        }
+    }
+
+    pub(super) fn finish(&mut self, arrays: &mut [ArrayRef]) {
+        match self {
+            Self::Skip => {}
+            Self::Column(slot, column) => arrays[*slot] = column.finish(),
+            Self::Object(shape) => shape.finish_into(arrays),
+            Self::Several(takes) => takes.iter_mut().for_each(|take| take.finish(arrays)),
+        }
+    }
+}
+
+impl Shape {
+    fn new() -> Self {
+        Self { fields: Vec::new(), index: AHashMap::new(), order: Vec::new(), object: 0, rows: 0 }
+    }
+
+    pub(super) fn of_struct(fields: &[Field]) -> Self {
+        let mut shape = Self::new();
+        for (slot, field) in fields.iter().enumerate() {
+            shape.add(std::slice::from_ref(&field.name), slot, &field.data_type, field.nullable);
+        }
+        shape
+    }
+
+    fn add(&mut self, path: &[String], slot: usize, data_type: &DataType, nullable: bool) {
+        let Some((key, rest)) = path.split_first() else { return };
+        let field = *self.index.entry(key.clone().into_bytes()).or_insert(self.fields.len());
+        if field == self.fields.len() {
+            self.fields.push(Entry { key: key.clone().into_bytes(), take: Take::Skip, seen: 0 });
+        }
+        self.fields[field].take.add(rest, slot, data_type, nullable);
+    }
+
+    /// An object on the way to columns: without it they are null.
+    fn read_or_null(&mut self, text: &[u8], at: usize, depth: usize) -> Step {
+        if peek(text, at) != b'n' {
+            return self.read(text, at, depth);
+        }
+        let end = skip::literal(text, at)?;
+        self.read_nothing(at)?;
+        Ok(end)
+    }
+
+    /// Reads the object at `at`.
+    pub(super) fn read(&mut self, text: &[u8], mut at: usize, depth: usize) -> Step {
+        if peek(text, at) != b'{' {
+            return Err(Bad::mismatch(text, at, "an object"));
+        }
+        if depth >= DEPTH_MAX {
+            return Err(skip::too_deep(at));
+        }
+        self.object += 1;
+        let (mut place, mut found) = (0, 0);
+        loop {
+            let (field, start) = match self.order.get(place) {
+                Some(piece) if piece.stands_at(text, at) => {
+                    let next = (piece.field, white(text, at + usize::from(piece.length)));
+                    place += 1;
+                    next
+                }
+                // Most objects end here: no need to look for a key.
+                _ if place > 0 && peek(text, at) == b'}' => {
+                    at += 1;
+                    break;
+                }
+                _ => match self.next(text, at, &mut place)? {
+                    Next::Value(field, start) => (field, start),
+                    Next::End(end) => {
+                        at = end;
+                        break;
+                    }
+                },
+            };
+            at = match field {
+                None => skip::value(text, start, depth + 1)?,
+                Some(field) => {
+                    let entry = &mut self.fields[field];
+                    if entry.seen == self.object {
+                        // The last one of several keys of a name counts.
+                        entry.take.truncate(self.rows);
+                    } else {
+                        entry.seen = self.object;
+                        found += 1;
+                    }
+                    entry.take.read(text, start, depth + 1).map_err(|bad| bad.within(&entry.key))?
+                }
+            };
+        }
+        if found < self.fields.len() {
+            self.fill(at)?;
+        }
+        self.rows += 1;
+        Ok(at)
+    }
+
+    /// Nulls for the keys that the object lacks.
+    #[cold]
+    fn fill(&mut self, at: usize) -> Result<(), Box<Bad>> {
+        let object = self.object;
+        for entry in self.fields.iter_mut().filter(|entry| entry.seen != object) {
+            entry.take.read_nothing(at - 1).map_err(|bad| bad.within(&entry.key))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the next key where the guess was wrong. `place` moves to the next guess.
+    #[cold]
+    fn next(&mut self, text: &[u8], at: usize, place: &mut usize) -> Result<Next, Box<Bad>> {
+        let ahead = self.order.iter().enumerate().skip(*place + 1).take(PASSED_MAX);
+        if let Some((index, piece)) = ahead.into_iter().find(|(_, piece)| piece.stands_at(text, at)).filter(|_| *place > 0) {
+            *place = index + 1;
+            return Ok(Next::Value(piece.field, white(text, at + usize::from(piece.length))));
+        }
+        let first = *place == 0;
+        let mut key_at = white(text, at);
+        match peek(text, key_at) {
+            b'}' if !first => return Ok(Next::End(key_at + 1)),
+            b',' if !first => key_at = white(text, key_at + 1),
+            b'{' if first => {
+                key_at = white(text, key_at + 1);
+                if peek(text, key_at) == b'}' {
+                    return Ok(Next::End(key_at + 1));
+                }
+            }
+            _ => return Err(Bad::expected(text, key_at, "`,` or `}`")),
+        }
+        let mut key = Vec::new();
+        let start = string::read_key(text, key_at, &mut key)?;
+        let field = self.index.get(&key).copied();
+        self.remember(*place, field, &text[at..start]);
+        *place += 1;
+        Ok(Next::Value(field, start))
+    }
+
+    /// Expects `bytes` at this place from now on. The first place is only ever asked where the object begins.
+    fn remember(&mut self, place: usize, field: Option<usize>, bytes: &[u8]) {
+        let mut piece = Piece { field, length: 0, bytes: [0; PIECE_BYTES_MAX] };
+        if let Some(room) = piece.bytes.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            piece.length = bytes.len() as u8;
+        }
+        if place < self.order.len() {
+            self.order[place] = piece;
+        } else if place < self.fields.len() + PIECES_MORE {
+            self.order.push(piece);
+        }
+    }
+
+    fn read_nothing(&mut self, at: usize) -> Result<(), Box<Bad>> {
+        for entry in &mut self.fields {
+            entry.take.read_nothing(at).map_err(|bad| bad.within(&entry.key))?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.fields.iter_mut().for_each(|entry| entry.take.push_null());
+        self.rows += 1;
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.fields.iter_mut().for_each(|entry| entry.take.truncate(rows));
+        self.rows = rows;
+    }
+
+    fn finish_into(&mut self, arrays: &mut [ArrayRef]) {
+        self.fields.iter_mut().for_each(|entry| entry.take.finish(arrays));
+        self.rows = 0;
+    }
+
+    /// The arrays of a struct's fields, and how many rows they have.
+    pub(super) fn finish(&mut self, fields: usize) -> (Vec<ArrayRef>, usize) {
+        let rows = self.rows;
+        let nothing: ArrayRef = Arc::new(arrow::array::NullArray::new(0));
+        let mut arrays = vec![nothing; fields];
+        self.finish_into(&mut arrays);
+        (arrays, rows)
+    }
+}
+
+impl Piece {
+    #[inline(always)]
+    fn stands_at(&self, text: &[u8], at: usize) -> bool {
+        // A piece too long to be kept has length 0 and stands nowhere.
+        self.length > 0 && stands_at(text, at, &self.bytes[..usize::from(self.length)])
+    }
+}
