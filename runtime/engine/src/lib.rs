@@ -3,6 +3,8 @@
 mod columns;
 pub mod connector;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 mod format;
 pub mod path;
 pub mod position;

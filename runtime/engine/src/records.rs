@@ -16,6 +16,9 @@ pub trait Records: Send {
         self.len() == 0
     }
 
+    /// The number of the partition in the source system, as in `Assigned`: 0 where there is none. The same for all rows.
+    fn source_partition(&self) -> i32;
+
     /// The value; `None` is a null value (a tombstone).
     fn value(&self, row: usize) -> Option<&[u8]>;
 

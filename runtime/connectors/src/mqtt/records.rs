@@ -34,6 +34,10 @@ impl Records for Messages {
         self.entries.len()
     }
 
+    fn source_partition(&self) -> i32 {
+        0
+    }
+
     fn value(&self, row: usize) -> Option<&[u8]> {
         Some(&self.buffer[self.entries[row].payload.clone()])
     }

@@ -22,18 +22,20 @@
 //!         projector.schema()                                       -> Option<SchemaRef>; None passes payloads through
 //!     partition::Partitioner::new(route, &file_tail)               -> Result<Partitioner, StageError>
 //!     encode::Encoding::new(route, &file_tail, schema)             -> Result<Encoding, StageError>
+//!     transform::Keys::new(route, fields, delimiter)               -> Result<Keys, StageError>; only for KeyPlan::Fields
 //!     encode::Values::new(&format, schema)                         -> Result<Values, StageError>; a record sink's values
 //! per batch and route
 //!     decoder.decode(&raw, route_index, &mut rejects)              -> RowBatch
 //!     projector.project(&raw, row_batch, &mut rejects)             -> RowBatch; fills `output`
 //!     partitioner.split(&raw, row_batch, &mut rejects)             -> RouteRows
-//!     transform::texts(&exprs, &raw, &row_batch)                   -> Vec<StringArray>; for keys, null where a value is null
+//!     keys.make(&raw, row_batch, &mut rejects)                     -> (RowBatch, BinaryArray); rows without a key are rejected
 //!     values.encode(&raw, &row_batch)                              -> Result<BinaryArray, StageError>
 //! per file
 //!     encoding.open()                                              -> Box<dyn FileEncoder>
 //!     encoding.extension()                                         -> &str, without the leading dot: `snappy.parquet`, `json.gz`
 //! ```
 
+pub mod decode;
 pub mod read;
 
 use std::ops::Range;

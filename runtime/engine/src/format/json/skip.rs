@@ -79,7 +79,20 @@ mod tests {
 
     #[test]
     fn values_end_where_they_end() {
-        for json in ["1", "-0.5e+7", "\"a\\u12ab\"", "true", "false", "null", "[]", "{}", "[ ]", "{ }", "[1,[2,{}],\"x\"]", "{\"a\":{\"b\":[]},\"c\" : 1 }"] {
+        for json in [
+            "1",
+            "-0.5e+7",
+            "\"a\\u12ab\"",
+            "true",
+            "false",
+            "null",
+            "[]",
+            "{}",
+            "[ ]",
+            "{ }",
+            "[1,[2,{}],\"x\"]",
+            "{\"a\":{\"b\":[]},\"c\" : 1 }",
+        ] {
             assert_eq!(value(json.as_bytes(), 0, 0), Ok(json.len()), "{json}");
         }
     }

@@ -52,7 +52,12 @@ fn cell(array: &ArrayRef, row: usize) -> Value {
         }
         ArrowType::Struct(fields) => {
             let columns = array.as_struct().columns();
-            fields.iter().zip(columns).map(|(field, column)| (field.name().clone(), cell(column, row))).collect::<serde_json::Map<_, _>>().into()
+            fields
+                .iter()
+                .zip(columns)
+                .map(|(field, column)| (field.name().clone(), cell(column, row)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         }
         other => panic!("no column has {other}"),
     }
@@ -127,7 +132,13 @@ fn texts_of_values_without_a_type() {
     let texts = [r#"{"a":"x\ty"}"#, r#"{"a":1e5}"#, r#"{"a":true}"#, r#"{"a":null}"#, r#"{"a":[1, {"b" : 2}]}"#];
     assert_eq!(
         decode(DataType::Any, true, &texts),
-        [ok(json!("x\ty")), ok(json!("1e5")), ok(json!("true")), ok(Value::Null), error("field a: expected a scalar, found an array at byte 5")]
+        [
+            ok(json!("x\ty")),
+            ok(json!("1e5")),
+            ok(json!("true")),
+            ok(Value::Null),
+            error("field a: expected a scalar, found an array at byte 5")
+        ]
     );
     assert_eq!(
         decode(DataType::Json, true, &texts),
@@ -172,7 +183,8 @@ fn one_value_can_feed_several_columns() {
         column("", DataType::Json, false),
     ];
     let mut decoder = JsonDecoder::new(&columns);
-    for text in [r#"{"m":{"a":1,"b":{"c":2}}}"#, r#"{"m":null}"#, r#" {"x":0,"m":{"b":null}} "#, r#"{"m":{"a":1},"m":{"b":{"c":3,"c":4}}}"#] {
+    for text in [r#"{"m":{"a":1,"b":{"c":2}}}"#, r#"{"m":null}"#, r#" {"x":0,"m":{"b":null}} "#, r#"{"m":{"a":1},"m":{"b":{"c":3,"c":4}}}"#]
+    {
         decoder.push(text.as_bytes()).unwrap();
     }
     assert_eq!(decoder.push(br#"{"m":5}"#).unwrap_err().to_string(), "field m: expected an object, found a number at byte 5");
@@ -227,7 +239,9 @@ fn the_guess_of_the_order_is_only_a_guess() {
     for (text, _) in texts {
         decoder.push(text.as_bytes()).unwrap();
     }
-    for text in [r#"{,"b":2}"#, r#"{"a":1{"a":1}"#, r#"{"a":1"b":2}"#, r#"{"a":1,}"#, r#"{"a":1"#, "{", r#"{"a":"#, r#"{"a":1,"b":2,,"c":3}"#] {
+    for text in
+        [r#"{,"b":2}"#, r#"{"a":1{"a":1}"#, r#"{"a":1"b":2}"#, r#"{"a":1,}"#, r#"{"a":1"#, "{", r#"{"a":"#, r#"{"a":1,"b":2,,"c":3}"#]
+    {
         assert_eq!(decoder.push(text.as_bytes()).unwrap_err().kind, BadKind::Syntax, "{text}");
     }
     let arrays = decoder.finish();
@@ -265,7 +279,8 @@ fn expected(value: Option<&Value>, data_type: &DataType, nullable: bool) -> Resu
             elements.iter().map(|value| expected(Some(value), &element.data_type, element.nullable)).collect()
         }
         (DataType::Struct(fields), Value::Object(object)) => {
-            let fields = fields.iter().map(|field| Ok((field.name.clone(), expected(object.get(&field.name), &field.data_type, field.nullable)?)));
+            let fields =
+                fields.iter().map(|field| Ok((field.name.clone(), expected(object.get(&field.name), &field.data_type, field.nullable)?)));
             fields.collect::<Result<serde_json::Map<_, _>, ()>>().map(Value::Object)
         }
         _ => Err(()),
@@ -305,7 +320,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         let key = prop::sample::select(vec!["lat", "lon", "mode", "id", "k"]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((key, inner), 0..4).prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            prop::collection::vec((key, inner), 0..4)
+                .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
         ]
     })
 }
@@ -326,7 +342,10 @@ fn likely(key: &'static str) -> BoxedStrategy<Value> {
 /// A text and the value that it means. Mostly records of one shape, sometimes anything.
 fn record() -> impl Strategy<Value = String> {
     let keys = ["id", "name", "ok", "x", "meta", "tags", "pos", "more"];
-    let fields: Vec<_> = keys.map(|key| prop_oneof![6 => likely(key).prop_map(Some), 1 => any_value().prop_map(Some), 1 => Just(None)]).into_iter().collect();
+    let fields: Vec<_> = keys
+        .map(|key| prop_oneof![6 => likely(key).prop_map(Some), 1 => any_value().prop_map(Some), 1 => Just(None)])
+        .into_iter()
+        .collect();
     let shape = (fields, prop_oneof![4 => Just(0_usize), 1 => 0_usize..8], any::<bool>()).prop_map(move |(values, turn, pretty)| {
         let mut pairs: Vec<_> = keys.iter().zip(values).filter_map(|(key, value)| value.map(|value| ((*key).to_owned(), value))).collect();
         let turn = turn % pairs.len().max(1);
