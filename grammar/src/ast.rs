@@ -2,9 +2,13 @@
 //!
 //! A statement is flat: one field per clause. Whoever consumes one destructures it without `..`, so that a new clause
 //! stops the build in each place that must know about it.
+//!
+//! The span of a clause that is one value (`KEYDELIMITER`, `WITHCONVERTER`, `LIMIT`) is the value's; that of a clause with
+//! parts reaches from its keyword to its end, and the parts have their own.
 
 use serde::Serialize;
 
+use crate::print;
 use crate::span::{Span, Spanned};
 
 /// `INSERT INTO target SELECT columns FROM source clauses`.
@@ -52,8 +56,18 @@ pub enum WriteMode {
 pub struct Name {
     /// The name itself.
     pub text: String,
-    /// True if any part was quoted, so that it must be quoted again when printed.
+    /// True if it can only be written in back-ticks, so that it is quoted when printed.
     pub quoted: bool,
+}
+
+impl Name {
+    /// The name `text`.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let quoted = !print::is_bare_name(&text);
+        Self { text, quoted }
+    }
 }
 
 /// One item of the SELECT list.

@@ -1,0 +1,27 @@
+//! `INSERT INTO target`, `UPSERT INTO target`.
+
+use std::fmt;
+
+use super::{Clause, literal};
+use crate::ast::{Name, WriteMode};
+use crate::report::Report;
+use crate::rules::Rule;
+use crate::span::Spanned;
+
+pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<(Spanned<WriteMode>, Spanned<Name>)> {
+    let mut parts = report.keep(clause.read(Rule::insert_into))?;
+    let keyword = clause.tokens.first()?;
+    let mode = if keyword.is_word(clause.source, "UPSERT") { WriteMode::Upsert } else { WriteMode::Insert };
+    let name = parts.find(|part| part.as_rule() == Rule::name)?;
+    let target = report.keep(literal::name(clause, name))?;
+    Some((Spanned::new(mode, keyword.span), target))
+}
+
+impl fmt::Display for WriteMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WriteMode::Insert => "INSERT INTO",
+            WriteMode::Upsert => "UPSERT INTO",
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Names, paths and values: the parts that several clauses share.
+
+use pest::iterators::Pair;
+
+use super::Clause;
+use crate::ast::{Name, Path, PropertyValue};
+use crate::error::{SyntaxError, SyntaxWarning};
+use crate::limits::{ITEMS_MAX, PATH_PARTS_MAX};
+use crate::report::Report;
+use crate::rules::Rule;
+use crate::span::{Span, Spanned};
+use crate::token::{Token, TokenKind};
+
+/// The text of a word, or of a quoted one without its marks: a doubled mark stands for one.
+pub(super) fn unquoted(text: &str) -> String {
+    let Some(mark) = text.chars().next().filter(|mark| matches!(mark, '\'' | '`' | '"')) else { return text.to_owned() };
+    let inner = text.strip_prefix(mark).and_then(|text| text.strip_suffix(mark)).unwrap_or(text);
+    inner.replace([mark, mark].iter().collect::<String>().as_str(), mark.encode_utf8(&mut [0; 4]))
+}
+
+/// The pieces of a `name` or `value`, each without its marks, joined.
+pub(super) fn joined(pair: Pair<'_, Rule>) -> String {
+    pair.into_inner().map(|piece| unquoted(piece.as_str())).collect()
+}
+
+/// A target or source.
+pub(super) fn name(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Result<Spanned<Name>, SyntaxError> {
+    let span = clause.span_of(&pair);
+    let name = Name::new(joined(pair));
+    if name.text.is_empty() { Err(SyntaxError::EmptyName { span }) } else { Ok(Spanned::new(name, span)) }
+}
+
+/// A value as text.
+pub(super) fn text(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Spanned<String> {
+    let span = clause.span_of(&pair);
+    Spanned::new(joined(pair), span)
+}
+
+/// A value that is a number if it is written as one. `007` and numbers beyond 64 bits stay text: nothing may get lost.
+pub(super) fn property_value(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Spanned<PropertyValue> {
+    let number = pair.as_str().parse::<i64>().ok().filter(|number| number.to_string() == pair.as_str());
+    text(clause, pair).map(|text| number.map_or(PropertyValue::Text(text), PropertyValue::Integer))
+}
+
+/// One name of a path.
+pub(super) fn part(clause: &Clause<'_>, pair: &Pair<'_, Rule>) -> Spanned<String> {
+    Spanned::new(unquoted(pair.as_str()), clause.span_of(pair))
+}
+
+/// The path of some `part`s, with the old spelling `_.topic` read as `_topic`.
+pub(super) fn path<'p>(
+    clause: &Clause<'_>,
+    pairs: impl Iterator<Item = Pair<'p, Rule>>,
+    report: &mut Report,
+) -> Result<Spanned<Path>, SyntaxError> {
+    let written: Vec<Pair<'_, Rule>> = pairs.filter(|pair| matches!(pair.as_rule(), Rule::part | Rule::string)).collect();
+    let old_spelling = written.len() > 1 && written[0].as_str() == "_";
+    let mut parts: Vec<Spanned<String>> = written.iter().map(|pair| part(clause, pair)).collect();
+    let span = parts.iter().map(|part| part.span).reduce(Span::to).unwrap_or_default();
+    if let Some(deep) = parts.get(PATH_PARTS_MAX) {
+        return Err(SyntaxError::TooDeep { what: "a path", max: PATH_PARTS_MAX, span: deep.span });
+    }
+    if old_spelling {
+        replace_old_metadata(&mut parts, span, report)?;
+    }
+    Ok(Spanned::new(Path { parts }, span))
+}
+
+fn replace_old_metadata(parts: &mut Vec<Spanned<String>>, span: Span, report: &mut Report) -> Result<(), SyntaxError> {
+    let name = parts[1].node.as_str();
+    let known = match parts.len() {
+        2 => matches!(name, "topic" | "partition" | "offset" | "timestamp"),
+        _ => name == "key",
+    };
+    if !known {
+        return Err(SyntaxError::UnknownMetadata { name: name.to_owned(), span });
+    }
+    let (old, new) = (format!("_.{name}"), format!("_{name}"));
+    let span = parts[0].span.to(parts[1].span);
+    report.warning(SyntaxWarning::OldMetadata { old, new: new.clone(), span });
+    parts.splice(..2, [Spanned::new(new, span)]);
+    Ok(())
+}
+
+/// Refuses lists beyond the limit.
+pub(super) fn check_count<T>(items: &[Spanned<T>]) -> Result<(), SyntaxError> {
+    items.get(ITEMS_MAX).map_or(Ok(()), |item| Err(SyntaxError::TooManyItems { span: item.span }))
+}
+
+/// True if the tokens of a list's item are a calculation, a call or a literal rather than a field.
+pub(crate) fn is_expression_item(source: &str, item: &[Token]) -> bool {
+    let Some(first) = item.first() else { return false };
+    let is_literal = first.kind == TokenKind::Text || is_number(source, *first);
+    is_literal
+        || item.iter().enumerate().any(|(index, token)| match token.kind {
+            TokenKind::Operator | TokenKind::Open => true,
+            TokenKind::Star => index > 0 && item[index - 1].kind != TokenKind::Dot && item[0].kind != TokenKind::Star,
+            TokenKind::Word => {
+                let word = token.span.text(source);
+                matches!(word, "+" | "-" | "/")
+                    || index > 0 && ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN"].iter().any(|operator| token.is_word(source, operator))
+                    || item.len() > 1 && index == 0 && ["CASE", "NOT"].iter().any(|operator| token.is_word(source, operator))
+            }
+            _ => false,
+        })
+}
+
+fn is_number(source: &str, token: Token) -> bool {
+    token.kind == TokenKind::Word && token.span.text(source).bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token;
+
+    #[test]
+    fn marks_are_removed_and_doubled_ones_halved() {
+        assert_eq!(unquoted("a"), "a");
+        assert_eq!(unquoted("'it''s'"), "it's");
+        assert_eq!(unquoted("`a``b`"), "a`b");
+        assert_eq!(unquoted("\"a b\""), "a b");
+        assert_eq!(unquoted("''"), "");
+        assert_eq!(unquoted("''''"), "'");
+    }
+
+    fn is_expression(text: &str) -> bool {
+        let tokens: Vec<Token> = token::tokens(text).into_iter().filter(|token| token.is_significant()).collect();
+        is_expression_item(text, &tokens)
+    }
+
+    #[test]
+    fn expressions_are_told_from_fields() {
+        for text in ["f(a)", "a > 1", "a + b", "a * 2", "'x'", "12", "CASE WHEN a", "NOT a", "a IS NULL"] {
+            assert!(is_expression(text), "{text}");
+        }
+        for text in ["a", "a.b AS c", "*", "a.*", "a-b", "1col2", "not", "* FORM x", ""] {
+            assert!(!is_expression(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `PROPERTIES('flush.count'=5000)`.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use pest::iterators::Pair;
+
+use super::{Clause, literal};
+use crate::ast::{Property, PropertyValue};
+use crate::error::SyntaxError;
+use crate::limits::ITEMS_MAX;
+use crate::print::quoted_text;
+use crate::report::Report;
+use crate::rules::Rule;
+use crate::span::{Span, Spanned};
+
+pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<Vec<Property>>> {
+    let parts = report.keep(clause.read(Rule::properties))?;
+    let properties = report.keep(list(clause, parts))?;
+    Some(Spanned::new(properties, clause.span()))
+}
+
+/// The properties among `pairs`, each key once.
+pub(super) fn list<'p>(clause: &Clause<'_>, pairs: impl Iterator<Item = Pair<'p, Rule>>) -> Result<Vec<Property>, SyntaxError> {
+    let mut properties = Vec::new();
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for pair in pairs.filter(|pair| pair.as_rule() == Rule::property) {
+        let property = property(clause, pair)?;
+        let span = property.key.span;
+        if property.key.node.is_empty() {
+            return Err(SyntaxError::EmptyName { span });
+        }
+        if properties.len() == ITEMS_MAX {
+            return Err(SyntaxError::TooManyItems { span });
+        }
+        if let Some(first) = seen.insert(property.key.node.to_lowercase(), span) {
+            return Err(SyntaxError::DuplicateProperty { key: property.key.node, first, second: span });
+        }
+        properties.push(property);
+    }
+    Ok(properties)
+}
+
+fn property(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Result<Property, SyntaxError> {
+    let span = clause.span_of(&pair);
+    let mut values = pair.into_inner().filter(|part| part.as_rule() == Rule::value);
+    match (values.next(), values.next()) {
+        (Some(key), Some(value)) => Ok(Property { key: literal::text(clause, key), value: literal::property_value(clause, value) }),
+        _ => Err(SyntaxError::EmptyName { span }),
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", quoted_text(&self.key.node), self.value.node)
+    }
+}
+
+impl fmt::Display for PropertyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PropertyValue::Integer(number) => write!(f, "{number}"),
+            PropertyValue::Text(text) => f.write_str(&quoted_text(text)),
+        }
+    }
+}
+
+/// `(a=1, b=2)`.
+pub(crate) struct PropertyList<'p>(pub(crate) &'p [Property]);
+
+impl fmt::Display for PropertyList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        crate::print::write_list(f, self.0)?;
+        f.write_str(")")
+    }
+}
+
+/// The node of a property without places, for tests.
+#[cfg(test)]
+pub(super) fn pair(key: &str, value: PropertyValue) -> Property {
+    Property { key: Spanned::new(key.to_owned(), Span::default()), value: Spanned::new(value, Span::default()) }
+}

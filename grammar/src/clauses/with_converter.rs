@@ -1,0 +1,18 @@
+//! ``WITHCONVERTER=`com.example.JsonSimpleConverter` ``.
+
+use super::{Clause, literal};
+use crate::error::SyntaxError;
+use crate::report::Report;
+use crate::rules::Rule;
+use crate::span::Spanned;
+
+pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<String>> {
+    let mut parts = report.keep(clause.read(Rule::with_converter))?;
+    let value = parts.find(|part| part.as_rule() == Rule::value)?;
+    let class = literal::text(clause, value);
+    if class.node.is_empty() {
+        report.error(SyntaxError::EmptyName { span: class.span });
+        return None;
+    }
+    Some(class)
+}

@@ -1,0 +1,286 @@
+//! From "the grammar stopped here" to the mistake that was made.
+
+use pest::error::{ErrorVariant, InputLocation};
+
+use crate::clauses::{Clause, is_expression_item};
+use crate::error::SyntaxError;
+use crate::keyword::{Keyword, clause_keywords, near};
+use crate::labels::{expected, one_of};
+use crate::limits::EXCERPT_CHARS_MAX;
+use crate::rules::Rule;
+use crate::segment::span_of;
+use crate::span::Span;
+use crate::token::{Token, TokenKind};
+
+/// A piece of the text in back-ticks, cut to a length that fits a message.
+pub(crate) fn shown(text: &str) -> String {
+    let mut chars = text.chars();
+    let cut: String = chars.by_ref().take(EXCERPT_CHARS_MAX).flat_map(shown_char).collect();
+    let dots = if chars.next().is_some() { "..." } else { "" };
+    match cut.contains('`') {
+        true => format!("{cut}{dots}"),
+        false => format!("`{cut}{dots}`"),
+    }
+}
+
+/// Control characters and those that change the direction of a text are shown by their code.
+fn shown_char(char: char) -> Vec<char> {
+    let hidden =
+        char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    if hidden { char.escape_unicode().collect() } else { vec![char] }
+}
+
+/// Why a clause does not fit its rule.
+pub(crate) fn explain(clause: &Clause<'_>, error: &pest::error::Error<Rule>) -> SyntaxError {
+    let offset = match error.location {
+        InputLocation::Pos(position) | InputLocation::Span((position, _)) => clause.span().start + position,
+    };
+    let at = clause.tokens.partition_point(|token| token.span.start < offset);
+    let rules: &[Rule] = match &error.variant {
+        ErrorVariant::ParsingError { positives, .. } => positives,
+        ErrorVariant::CustomError { .. } => &[],
+    };
+    Stop { clause, at, rules }.explain()
+}
+
+/// A clause that is known and not built.
+pub(crate) fn clause_not_yet(clause: &Clause<'_>, words: &str) -> SyntaxError {
+    let keywords = words.split(' ').count().min(clause.tokens.len());
+    SyntaxError::NotYet {
+        what: format!("`{words}`"),
+        span: span_of(&clause.tokens[..keywords]),
+        help: "read all records, or filter them before they reach the source topic".to_owned(),
+    }
+}
+
+/// A place in a clause where no rule goes on.
+struct Stop<'c> {
+    clause: &'c Clause<'c>,
+    /// The token that does not fit; one past the last if the clause is too short.
+    at: usize,
+    /// What would fit.
+    rules: &'c [Rule],
+}
+
+impl Stop<'_> {
+    fn explain(&self) -> SyntaxError {
+        self.trailing_comma()
+            .or_else(|| self.unclosed_parenthesis())
+            .or_else(|| self.expression())
+            .or_else(|| self.missing_value())
+            .or_else(|| self.starred_name())
+            .or_else(|| self.unexpected())
+            .unwrap_or_else(|| self.expected(None))
+    }
+
+    fn token(&self) -> Option<Token> {
+        self.clause.tokens.get(self.at).copied()
+    }
+
+    fn text(&self, token: Token) -> &str {
+        token.span.text(self.clause.source)
+    }
+
+    /// The token that does not fit, else the next clause.
+    fn found(&self) -> String {
+        match (self.token(), self.clause.next) {
+            (Some(token), _) => shown(self.text(token)),
+            (None, Some(next)) => format!("the clause keyword {}", shown(self.text(next))),
+            (None, None) => "the end of the statement".to_owned(),
+        }
+    }
+
+    fn next_span(&self) -> Option<Span> {
+        self.token().or(self.clause.next).map(|token| token.span)
+    }
+
+    /// The smallest place: the odd token, the next clause, or behind the last token.
+    fn span(&self) -> Span {
+        let end = self.clause.span().end;
+        self.next_span().unwrap_or(Span::new(end, end))
+    }
+
+    fn expected(&self, help: Option<&str>) -> SyntaxError {
+        SyntaxError::Expected { expected: expected(self.rules), found: self.found(), span: self.span(), help: help.map(str::to_owned) }
+    }
+
+    fn trailing_comma(&self) -> Option<SyntaxError> {
+        let comma = self.clause.tokens.get(self.at.checked_sub(1)?).filter(|token| token.kind == TokenKind::Comma)?;
+        let ends = self.token().is_none_or(|token| token.kind == TokenKind::Close);
+        ends.then_some(SyntaxError::TrailingComma { span: comma.span })
+    }
+
+    fn unclosed_parenthesis(&self) -> Option<SyntaxError> {
+        let mut open = Vec::new();
+        for token in self.clause.tokens {
+            match token.kind {
+                TokenKind::Open => open.push(token.span),
+                TokenKind::Close => drop(open.pop()),
+                _ => {}
+            }
+        }
+        let takes_close = self.rules.contains(&Rule::close);
+        open.last().filter(|_| takes_close).map(|open| SyntaxError::UnclosedParenthesis { open: *open, next: self.next_span() })
+    }
+
+    /// The list item around the stop, without an alias.
+    fn item(&self) -> &[Token] {
+        let tokens = self.clause.tokens;
+        let inside = usize::from(self.clause.keyword == Keyword::WithKey);
+        let (mut depth, mut start) = (0_usize, 1 + inside);
+        for (index, token) in tokens.iter().enumerate().skip(start) {
+            match token.kind {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close if depth == 0 => return tokens.get(start..index).unwrap_or_default(),
+                TokenKind::Close => depth -= 1,
+                TokenKind::Comma if depth == 0 && index >= self.at => return &tokens[start..index],
+                TokenKind::Comma if depth == 0 => start = index + 1,
+                _ => {}
+            }
+        }
+        tokens.get(start..).unwrap_or_default()
+    }
+
+    fn expression(&self) -> Option<SyntaxError> {
+        let clause = match self.clause.keyword {
+            Keyword::Select => "SELECT",
+            Keyword::PartitionBy => "PARTITIONBY",
+            Keyword::WithKey => "WITHKEY",
+            _ => return None,
+        };
+        let item = self.item();
+        let distinct = item.len() > 1 && item[0].is_word(self.clause.source, "DISTINCT");
+        if distinct {
+            return Some(SyntaxError::NotYet {
+                what: "`SELECT DISTINCT`".to_owned(),
+                span: item[0].span,
+                help: "remove DISTINCT: every record is taken".to_owned(),
+            });
+        }
+        is_expression_item(self.clause.source, item).then(|| SyntaxError::NotYet {
+            what: format!("an expression in {clause}"),
+            span: span_of(item),
+            help: "fields, nested fields, aliases, `*` and metadata columns can be taken today".to_owned(),
+        })
+    }
+
+    /// A clause that ends before its value.
+    fn missing_value(&self) -> Option<SyntaxError> {
+        let tokens = self.clause.tokens;
+        let given = tokens.iter().skip(1).filter(|token| token.kind != TokenKind::Equals).count();
+        if self.token().is_some_and(|token| token.kind != TokenKind::Equals) {
+            return None;
+        }
+        let found = self.found();
+        match self.clause.keyword {
+            Keyword::Write if given == 1 => {
+                let into = tokens.get(1)?.span;
+                Some(SyntaxError::MissingTarget { found, into, next: self.next_span() })
+            }
+            Keyword::From if given == 0 => {
+                Some(SyntaxError::MissingSource { found, from: tokens.first()?.span, next: self.next_span(), rest: self.rest() })
+            }
+            Keyword::Write | Keyword::From => None,
+            keyword if given == 0 => Some(SyntaxError::MissingValue {
+                clause: keyword.text(),
+                expected: expected(self.rules),
+                found,
+                span: self.clause.keyword_span(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The line after this clause, for an example.
+    fn rest(&self) -> String {
+        let Some(next) = self.clause.next else { return String::new() };
+        let line = self.clause.source[next.span.start..].lines().next().unwrap_or_default();
+        if line.chars().count() > EXCERPT_CHARS_MAX { " ...".to_owned() } else { format!(" {}", line.trim_end()) }
+    }
+
+    /// `FROM *`, `FROM domain-.*`: the whole name belongs into back-ticks.
+    fn starred_name(&self) -> Option<SyntaxError> {
+        let is_name = matches!(self.clause.keyword, Keyword::Write | Keyword::From);
+        self.token().filter(|token| is_name && token.kind == TokenKind::Star)?;
+        let tokens = self.clause.tokens;
+        let (mut first, mut last) = (self.at, self.at);
+        while first > 1 && tokens[first - 1].touches(tokens[first]) {
+            first -= 1;
+        }
+        while last + 1 < tokens.len() && tokens[last].touches(tokens[last + 1]) {
+            last += 1;
+        }
+        let span = span_of(&tokens[first..=last]);
+        let name = span.text(self.clause.source).replace(['`', '\'', '"'], "");
+        let replacement = format!("`{name}`");
+        Some(SyntaxError::NameNeedsQuotes { name, span, replacement })
+    }
+
+    /// Text where the next clause has to begin.
+    fn unexpected(&self) -> Option<SyntaxError> {
+        let token = self.token().filter(|token| token.kind == TokenKind::Word)?;
+        let is_into = self.rules.contains(&Rule::into);
+        if !is_into && !self.rules.contains(&Rule::EOI) {
+            return None;
+        }
+        if let Some(error) = self.misspelt(token, is_into) {
+            return Some(error);
+        }
+        match self.clause.keyword {
+            Keyword::Select => Some(self.expected(Some("a name for the column is written with AS, a further field after a comma"))),
+            _ if is_into => None,
+            _ => Some(self.leftover(token)),
+        }
+    }
+
+    fn misspelt(&self, token: Token, is_into: bool) -> Option<SyntaxError> {
+        let source = self.clause.source;
+        let before = |keyword: &str| self.clause.next.is_some_and(|next| next.is_word(source, keyword));
+        let mut candidates: Vec<&'static str> = match self.clause.keyword {
+            Keyword::Write if is_into => vec!["INTO"],
+            Keyword::Write if before("SELECT") => Vec::new(),
+            Keyword::Write => vec!["SELECT"],
+            Keyword::Select if before("FROM") => Vec::new(),
+            Keyword::Select => vec!["FROM"],
+            _ => clause_keywords().collect(),
+        };
+        let word = self.text(token);
+        if let Some(second) = self.clause.tokens.get(self.at + 1).filter(|second| second.kind == TokenKind::Word) {
+            let both: String = format!("{word}{}", self.text(*second)).to_uppercase();
+            if let Some(keyword) = candidates.iter().find(|keyword| keyword.replace('_', "") == both.replace('_', "")) {
+                let span = token.span.to(second.span);
+                return Some(SyntaxError::SplitKeyword { words: span.text(source).to_owned(), keyword, span });
+            }
+        }
+        // A keyword that is already there was not meant once more.
+        candidates.retain(|candidate| !candidate.eq_ignore_ascii_case(word));
+        let near = near(word, candidates);
+        let replacement = match near.as_slice() {
+            [] => return None,
+            [only] => Some((*only).to_owned()),
+            _ => None,
+        };
+        let nearest =
+            one_of(&near.iter().map(|keyword| format!("`{keyword}`")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>());
+        Some(SyntaxError::MisspeltKeyword { word: word.to_owned(), nearest, span: token.span, replacement })
+    }
+
+    fn leftover(&self, token: Token) -> SyntaxError {
+        let word = self.text(token);
+        let is_name = matches!(self.clause.keyword, Keyword::Write | Keyword::From);
+        let help = if word.starts_with('#') || word.starts_with("//") {
+            "comments begin with `--` or stand between `/*` and `*/`"
+        } else if word.starts_with("--") || word.starts_with("/*") {
+            "a comment needs a blank before it"
+        } else if is_name && self.at + 1 == self.clause.tokens.len() {
+            "a name with blanks goes in back-ticks; two statements are parted by `;`"
+        } else {
+            "no clause has this name; two statements are parted by `;`"
+        };
+        let after = match self.clause.tokens.get(self.at.saturating_sub(1)) {
+            Some(last) if is_name => format!("the name {}", shown(self.text(*last))),
+            _ => format!("`{}`", self.clause.keyword.text()),
+        };
+        SyntaxError::UnexpectedText { found: shown(word), after, span: token.span, help: help.to_owned() }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a user types for each rule of the grammar.
+
+use crate::rules::Rule;
+
+/// The text for "expected ...", or `None` for rules that never help a reader: punctuation that is optional
+/// nearly everywhere, the pieces of the token level, and rules whose parts are named instead.
+///
+/// The match has no `_`, so a new rule does not compile until somebody decided how it is shown.
+pub(crate) fn label(rule: Rule) -> Option<&'static str> {
+    match rule {
+        Rule::word => Some("a word"),
+        Rule::string => Some("a string"),
+        Rule::comma => Some("`,`"),
+        Rule::equals => Some("`=`"),
+        Rule::star => Some("`*`"),
+        Rule::open => Some("`(`"),
+        Rule::close => Some("`)`"),
+        Rule::into => Some("`INTO`"),
+        Rule::as_word => Some("`AS`"),
+        Rule::buckets => Some("`BUCKETS`"),
+        Rule::every => Some("`EVERY`"),
+        Rule::name => Some("a name"),
+        Rule::path | Rule::part | Rule::column | Rule::partition_item => Some("a field"),
+        Rule::select_item => Some("a field or `*`"),
+        Rule::alias => Some("a name for the column"),
+        Rule::value => Some("a value"),
+        Rule::property => Some("an option `key = value`"),
+        Rule::tag => Some("a tag"),
+        Rule::offset => Some("a partition `(number, offset)`"),
+        Rule::EOI => Some("the next clause"),
+        Rule::dot | Rule::ticked | Rule::double => None,
+        Rule::text
+        | Rule::blanks
+        | Rule::comment
+        | Rule::unclosed_comment
+        | Rule::unclosed_string
+        | Rule::unclosed_ticked
+        | Rule::unclosed_double
+        | Rule::semicolon
+        | Rule::operator
+        | Rule::bracket
+        | Rule::stray => None,
+        Rule::insert_into
+        | Rule::select_clause
+        | Rule::from_clause
+        | Rule::partition_by
+        | Rule::no_partition
+        | Rule::store_as
+        | Rule::with_converter
+        | Rule::with_key
+        | Rule::key_delimiter
+        | Rule::limit
+        | Rule::properties
+        | Rule::option_flag
+        | Rule::option_value
+        | Rule::option_columns
+        | Rule::option_tags
+        | Rule::option_time
+        | Rule::option_buckets
+        | Rule::option_offsets
+        | Rule::option_sample => None,
+        Rule::token
+        | Rule::gap
+        | Rule::quoted
+        | Rule::blank_char
+        | Rule::word_char
+        | Rule::comment_body
+        | Rule::WHITESPACE
+        | Rule::name_piece
+        | Rule::property_list
+        | Rule::column_or_star => None,
+    }
+}
+
+/// `a`, `a or b`, `a, b or c` of the labels, each once, in the order of the grammar's attempts.
+pub(crate) fn expected(rules: &[Rule]) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in rules.iter().filter_map(|rule| label(*rule)) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    one_of(&words)
+}
+
+/// Joins with commas and a last "or".
+pub(crate) fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => "something else".to_owned(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_joined_once_each() {
+        assert_eq!(expected(&[Rule::comma, Rule::close, Rule::comma]), "`,` or `)`");
+        assert_eq!(expected(&[Rule::comma, Rule::part, Rule::path, Rule::close]), "`,`, a field or `)`");
+        assert_eq!(expected(&[Rule::dot]), "something else");
+    }
+}

@@ -1,0 +1,123 @@
+//! A statement as text: canonical clause order, quotes only where they are needed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::ast::{Name, Statement};
+use crate::clauses::PropertyList;
+use crate::keyword::Keyword;
+
+/// Words with a meaning inside a clause, quoted like keywords.
+const INNER_WORDS: &[&str] = &["AS", "INTO", "BY", "INSERT", "UPSERT", "GROUP", "ORDER", "DISTINCT", "CASE", "NOT"];
+
+/// True if a name can stand without back-ticks and is not mistaken for anything else.
+pub(crate) fn is_bare_name(text: &str) -> bool {
+    let fits = |byte: u8| is_word_byte(byte) || byte == b'.' || byte == b'=';
+    !text.is_empty() && text.bytes().all(fits) && !text.starts_with('=') && !text.starts_with("--") && !is_reserved(text)
+}
+
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-/+:#$@{}".contains(&byte)
+}
+
+fn is_reserved(word: &str) -> bool {
+    Keyword::find(word, None).is_some() || INNER_WORDS.iter().any(|inner| inner.eq_ignore_ascii_case(word))
+}
+
+/// One name of a path, in back-ticks if it is not a plain word.
+pub(crate) fn quoted_part(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-@".contains(&byte));
+    let is_literal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    if plain && !is_literal && text != "_" && !text.starts_with("--") && !is_reserved(text) { Cow::Borrowed(text) } else { ticked(text) }
+}
+
+/// A word that is quoted in back-ticks if it needs to be: a format.
+pub(crate) fn quoted_word(text: &str) -> Cow<'_, str> {
+    if is_identifier(text) { Cow::Borrowed(text) } else { ticked(text) }
+}
+
+/// A text that is quoted as a string if it needs to be: keys and values.
+pub(crate) fn quoted_text(text: &str) -> Cow<'_, str> {
+    if is_identifier(text) { Cow::Borrowed(text) } else { Cow::Owned(string(text)) }
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !is_reserved(text)
+}
+
+/// Back-ticks around a text; one inside is doubled.
+pub(crate) fn ticked(text: &str) -> Cow<'_, str> {
+    Cow::Owned(format!("`{}`", text.replace('`', "``")))
+}
+
+/// Single quotes around a text; back-ticks if it holds a line break, which a string cannot.
+pub(crate) fn string(text: &str) -> String {
+    if text.contains('\n') { ticked(text).into_owned() } else { format!("'{}'", text.replace('\'', "''")) }
+}
+
+/// `a, b, c`.
+pub(crate) fn write_list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: impl IntoIterator<Item = T>) -> fmt::Result {
+    for (index, item) in items.into_iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{item}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_bare_name(&self.text) { f.write_str(&self.text) } else { f.write_str(&ticked(&self.text)) }
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Statement {
+            span: _,
+            mode,
+            target,
+            select,
+            from,
+            partition_by,
+            store_as,
+            with_key,
+            key_delimiter,
+            with_converter,
+            limit,
+            properties,
+            other,
+        } = self;
+        write!(f, "{} {} SELECT ", mode.node, target.node)?;
+        write_list(f, select.node.iter().map(|item| &item.node))?;
+        write!(f, " FROM {}", from.node)?;
+        if let Some(partition_by) = partition_by {
+            write!(f, " {}", partition_by.node)?;
+        }
+        if let Some(store_as) = store_as {
+            write!(f, " {}", store_as.node)?;
+        }
+        if let Some(class) = with_converter {
+            write!(f, " WITHCONVERTER={}", ticked(&class.node))?;
+        }
+        if let Some(paths) = with_key {
+            f.write_str(" WITHKEY(")?;
+            write_list(f, paths.node.iter().map(|path| &path.node))?;
+            f.write_str(")")?;
+        }
+        if let Some(delimiter) = key_delimiter {
+            write!(f, " KEYDELIMITER={}", string(&delimiter.node))?;
+        }
+        if let Some(limit) = limit {
+            write!(f, " LIMIT {}", limit.node)?;
+        }
+        for clause in other {
+            write!(f, " {}", clause.node.text)?;
+        }
+        if let Some(properties) = properties {
+            write!(f, " PROPERTIES{}", PropertyList(&properties.node))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! One statement: its clauses in any order, each once.
+
+use crate::ast::Statement;
+use crate::clauses::{Clause, Clauses};
+use crate::diagnose::shown;
+use crate::error::{SyntaxError, SyntaxWarning};
+use crate::keyword::{Keyword, near};
+use crate::labels::one_of;
+use crate::lexical;
+use crate::report::Report;
+use crate::segment::{Segment, segments, span_of};
+use crate::span::Span;
+use crate::token::{Token, TokenKind};
+
+/// Reads the significant tokens of one statement.
+pub(crate) fn parse(source: &str, tokens: &[Token], statements: &mut Vec<Statement>, report: &mut Report) {
+    if !lexical::check(source, tokens, report) {
+        return;
+    }
+    if let Some(error) = start_error(source, tokens) {
+        report.error(error);
+        return;
+    }
+    let segments = segments(source, tokens);
+    for part in split_at_writes(source, tokens, &segments, report) {
+        statements.extend(one(source, tokens, part, report));
+    }
+}
+
+/// Why the first words do not begin a statement.
+fn start_error(source: &str, tokens: &[Token]) -> Option<SyntaxError> {
+    let first = *tokens.first()?;
+    let is = |word: &str| first.is_word(source, word);
+    if is("SELECT") {
+        return Some(SyntaxError::SelectOnly { span: first.span });
+    }
+    if is("UPDATE") {
+        return Some(SyntaxError::UpdateInto { span: first.span });
+    }
+    if !is("INSERT") && !is("UPSERT") {
+        return Some(misspelt_start(source, first));
+    }
+    let second = tokens.get(1).copied();
+    if second.is_some_and(|second| second.is_word(source, "INTO")) {
+        return None;
+    }
+    upsert_pk(source, tokens).or_else(|| {
+        let found = second.map_or("the end of the statement".to_owned(), |token| shown(token.span.text(source)));
+        let end = first.span.end;
+        let error = SyntaxError::Expected {
+            expected: "`INTO`".to_owned(),
+            found,
+            span: second.map_or(Span::new(end, end), |token| token.span),
+            help: Some("a statement begins with INSERT INTO or UPSERT INTO and a target".to_owned()),
+        };
+        Some(second.and_then(|token| misspelt(source, token, &["INTO"])).unwrap_or(error))
+    })
+}
+
+fn misspelt_start(source: &str, first: Token) -> SyntaxError {
+    misspelt(source, first, &["INSERT", "UPSERT", "SELECT"])
+        .unwrap_or_else(|| SyntaxError::StatementStart { found: shown(first.span.text(source)), span: first.span })
+}
+
+fn misspelt(source: &str, token: Token, candidates: &[&'static str]) -> Option<SyntaxError> {
+    let word = Some(token).filter(|token| token.kind == TokenKind::Word)?.span.text(source);
+    let near = near(word, candidates.iter().copied());
+    let first = near.first()?;
+    let replacement = (near.len() == 1).then(|| (*first).to_owned());
+    let quoted: Vec<String> = near.iter().map(|keyword| format!("`{keyword}`")).collect();
+    let nearest = one_of(&quoted.iter().map(String::as_str).collect::<Vec<_>>());
+    Some(SyntaxError::MisspeltKeyword { word: word.to_owned(), nearest, span: token.span, replacement })
+}
+
+/// `UPSERT PK a, b INTO t`.
+fn upsert_pk(source: &str, tokens: &[Token]) -> Option<SyntaxError> {
+    tokens.get(1).filter(|token| token.is_word(source, "PK"))?;
+    let into = tokens.iter().position(|token| token.is_word(source, "INTO"))?;
+    let fields = span_of(tokens.get(2..into)?).text(source).to_owned();
+    let target = tokens.get(into + 1).map_or("target", |token| token.span.text(source)).to_owned();
+    Some(SyntaxError::UpsertPk { span: span_of(&tokens[1..into]), fields, target })
+}
+
+/// A second `INSERT INTO` begins a statement whose `;` was forgotten; both are read.
+fn split_at_writes<'s>(source: &str, tokens: &[Token], segments: &'s [Segment], report: &mut Report) -> Vec<&'s [Segment]> {
+    let starts: Vec<usize> =
+        segments.iter().enumerate().filter(|(_, segment)| segment.keyword == Keyword::Write).map(|(index, _)| index).collect();
+    let mut parts = Vec::new();
+    for (number, start) in starts.iter().enumerate() {
+        let end = starts.get(number + 1).copied().unwrap_or(segments.len());
+        parts.push(&segments[*start..end]);
+        if number > 0 {
+            let first = segments[*start].first;
+            let end = tokens[first - 1].span.end;
+            let next = tokens[first].span;
+            debug_assert!(end <= source.len());
+            report.error(SyntaxError::MissingSemicolon { end: Span::new(end, end), next });
+        }
+    }
+    parts
+}
+
+/// Reads the clauses of one statement.
+fn one(source: &str, tokens: &[Token], segments: &[Segment], report: &mut Report) -> Option<Statement> {
+    let before = report.errors.len();
+    let mut clauses = Clauses::default();
+    let mut seen: Vec<(Keyword, Span)> = Vec::new();
+    let end = segments.last()?.end;
+    for segment in segments {
+        let keyword = segment.keyword;
+        let clause = Clause {
+            source,
+            keyword,
+            tokens: &tokens[segment.first..segment.end],
+            next: tokens.get(segment.end).copied().filter(|_| segment.end < end),
+        };
+        warn_of_keyword_name(&clause, report);
+        match seen.iter().find(|(other, _)| other.slot() == keyword.slot()) {
+            Some((other, first)) => report.error(repeated(*other, *first, &clause)),
+            None => clauses.read(&clause, report),
+        }
+        seen.push((keyword, clause.keyword_span()));
+    }
+    if report.errors.len() == before {
+        check_core(&seen, span_of(&tokens[..end]), report);
+    }
+    if report.errors.len() > before {
+        return None;
+    }
+    let span = span_of(&tokens[segments.first()?.first..end]);
+    build(span, clauses)
+}
+
+fn repeated(other: Keyword, first: Span, clause: &Clause<'_>) -> SyntaxError {
+    let (one, two) = (other.text(), clause.keyword.text());
+    let sentence = if one == two { format!("the clause `{one}` stands twice") } else { format!("`{one}` and `{two}` exclude each other") };
+    SyntaxError::RepeatedClause { clause: sentence, first, second: clause.keyword_span() }
+}
+
+/// A flag after `INTO` or `FROM` could also have been meant as the clause.
+fn warn_of_keyword_name(clause: &Clause<'_>, report: &mut Report) {
+    let place = match clause.keyword {
+        Keyword::Write => 2,
+        Keyword::From => 1,
+        _ => return,
+    };
+    let Some(name) = clause.tokens.get(place).filter(|token| token.kind == TokenKind::Word) else { return };
+    let word = name.span.text(clause.source);
+    if clause.tokens.len() == place + 1 && Keyword::find(word, None).is_some_and(Keyword::is_flag) {
+        report.warning(SyntaxWarning::KeywordAsName { word: word.to_owned(), span: name.span });
+    }
+}
+
+/// `INSERT INTO`, `SELECT` and `FROM` are there and come first, in this order.
+fn check_core(seen: &[(Keyword, Span)], statement: Span, report: &mut Report) {
+    let place = |keyword: Keyword| seen.iter().position(|(other, _)| *other == keyword);
+    let end = Span::new(statement.end, statement.end);
+    let Some(select) = place(Keyword::Select) else {
+        let span = seen.get(1).map_or(end, |(_, span)| *span);
+        return report.error(SyntaxError::MissingSelect { span });
+    };
+    let Some(from) = place(Keyword::From) else {
+        let span = seen.get(select + 1).map_or(end, |(_, span)| *span);
+        return report.error(SyntaxError::MissingFrom { span });
+    };
+    let early = if select != 1 { seen.get(1).map(|early| (early, "`SELECT`")) } else { seen.get(2).map(|early| (early, "`FROM`")) };
+    if let (Some(((keyword, span), before)), true) = (early, select != 1 || from != 2) {
+        report.error(SyntaxError::ClauseOrder { clause: keyword.text(), before, span: *span });
+    }
+}
+
+fn build(span: Span, clauses: Clauses) -> Option<Statement> {
+    let Clauses { insert, select, from, partition_by, store_as, with_key, key_delimiter, with_converter, limit, properties, other } =
+        clauses;
+    let (mode, target) = insert?;
+    Some(Statement {
+        span,
+        mode,
+        target,
+        select: select?,
+        from: from?,
+        partition_by,
+        store_as,
+        with_key,
+        key_delimiter,
+        with_converter,
+        limit,
+        properties,
+        other,
+    })
+}
