@@ -8,7 +8,8 @@ mod routes;
 pub use class::{ChangeClass, Consent};
 
 use crate::catalog::{Catalog, ChangeKind, OptionSpec};
-use crate::plan::{Endpoint, ErrorPolicy, Flush, OptionValue, Pipeline};
+use crate::plan::wording::{show, show_bytes, show_ms};
+use crate::plan::{Endpoint, ErrorPolicy, Flush, Pipeline};
 use crate::promise::word;
 
 /// One pipeline and all that changes about it.
@@ -197,44 +198,6 @@ fn policies(changes: &mut Vec<Change>, before: &ErrorPolicy, after: &ErrorPolicy
     differ(changes, ChangeClass::InPlace, "errors.retry.timeout", timeout(before.retry_timeout_ms), timeout(*retry_timeout_ms));
     let delays = (show_ms(before.retry_delay_max_ms), show_ms(*retry_delay_max_ms));
     differ(changes, ChangeClass::InPlace, "errors.retry.delay_max", delays.0, delays.1);
-}
-
-/// An option as it would be written.
-#[must_use]
-pub fn show(value: &OptionValue) -> String {
-    match value {
-        OptionValue::Text(text) => text.clone(),
-        OptionValue::Integer(number) => number.to_string(),
-        OptionValue::Boolean(flag) => flag.to_string(),
-        OptionValue::Bytes(bytes) => show_bytes(*bytes),
-        OptionValue::DurationMs(ms) => show_ms(*ms),
-        OptionValue::Secret(secret) => secret.to_string(),
-        OptionValue::List(values) => format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(", ")),
-        OptionValue::Map(map) => {
-            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}: {}", show(value))).collect();
-            format!("{{ {} }}", pairs.join(", "))
-        }
-    }
-}
-
-/// Bytes with the largest unit that fits exactly: `128MiB`.
-#[must_use]
-pub fn show_bytes(bytes: u64) -> String {
-    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match units.iter().find(|(size, _)| bytes > 0 && bytes % size == 0) {
-        Some((size, unit)) => format!("{}{unit}", bytes / size),
-        None => format!("{bytes}B"),
-    }
-}
-
-/// Milliseconds with the largest unit that fits exactly: `10m`.
-#[must_use]
-pub fn show_ms(ms: u64) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
-    match units.iter().find(|(size, _)| ms > 0 && ms % size == 0) {
-        Some((size, unit)) => format!("{}{unit}", ms / size),
-        None => format!("{ms}ms"),
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! What changed about the statements of a pipeline.
 
 use super::{Change, ChangeClass, change, differ};
-use crate::plan::{
-    Compression, DecodeColumn, Endpoint, Expr, FileFormat, FileTail, KeyPlan, Naming, PartitionItem, Projection, RecordTail, Route, Tail,
-    TopicName,
-};
+use crate::plan::wording::{expr_text, format_text, key_text, naming_text, partition_text, target_text as target};
+use crate::plan::{DecodeColumn, Endpoint, FileFormat, FileTail, Projection, RecordTail, Route, Tail};
 use crate::schema::type_text;
 
 /// Pairs the routes of both plans and compares each pair.
@@ -63,17 +61,6 @@ fn one(changes: &mut Vec<Change>, path: &str, before: &Route, after: &Route, sin
 /// The paths of decoded columns, for showing expressions.
 fn names(columns: &[DecodeColumn]) -> Vec<String> {
     columns.iter().map(|column| column.path.join(".")).collect()
-}
-
-/// Where a route writes to.
-pub(super) fn target(tail: &Tail) -> String {
-    match tail {
-        Tail::Records(RecordTail { topic: TopicName::Fixed(topic), .. }) => topic.clone(),
-        Tail::Records(RecordTail { topic: TopicName::OfSource, .. }) => "the source's topic".to_owned(),
-        Tail::Files(FileTail { bucket, prefix, .. }) if bucket.is_empty() => prefix.clone(),
-        Tail::Files(FileTail { bucket, prefix, .. }) if prefix.is_empty() => bucket.clone(),
-        Tail::Files(FileTail { bucket, prefix, .. }) => format!("{bucket}:{prefix}"),
-    }
 }
 
 fn files(changes: &mut Vec<Change>, path: &str, before: (&FileTail, &[String]), after: (&FileTail, &[String])) {
@@ -146,79 +133,4 @@ fn columns(changes: &mut Vec<Change>, path: &str, before: Columns<'_>, after: Co
 fn column_type(column: &Projection) -> String {
     let Projection { name: _, expr: _, data_type, nullable } = column;
     format!("{}{}", type_text(data_type), if *nullable { "" } else { " not null" })
-}
-
-/// An expression as KCQL writes it.
-pub(crate) fn expr_text(expr: &Expr, columns: &[String]) -> String {
-    match expr {
-        Expr::Column(index) => columns.get(*index).cloned().unwrap_or_else(|| format!("column {index}")),
-        Expr::Topic => "_topic".to_owned(),
-        Expr::Partition => "_partition".to_owned(),
-        Expr::Offset => "_offset".to_owned(),
-        Expr::Timestamp => "_timestamp".to_owned(),
-        Expr::Key => "_key".to_owned(),
-        Expr::Header(name) => format!("_header.{name}"),
-        Expr::Qos => "_qos".to_owned(),
-        Expr::Retained => "_retained".to_owned(),
-        Expr::Value => "_value".to_owned(),
-    }
-}
-
-/// The folders of a layout, with a `/` between them.
-pub(crate) fn partition_text(items: &[PartitionItem], columns: &[String]) -> String {
-    let folders: Vec<String> = items
-        .iter()
-        .map(|item| match item {
-            PartitionItem::Value { name: Some(name), expr } => format!("{name}={{{}}}", expr_text(expr, columns)),
-            PartitionItem::Value { name: None, expr } => format!("{{{}}}", expr_text(expr, columns)),
-            PartitionItem::Time { expr, pattern, zone, name } => {
-                let name = name.as_ref().map_or(String::new(), |name| format!("{name}="));
-                format!("{name}{{{} as {pattern} in {zone}}}", expr_text(expr, columns))
-            }
-        })
-        .collect();
-    if folders.is_empty() { "no folders".to_owned() } else { folders.join("/") }
-}
-
-/// A format and its settings as the file would say them.
-pub(crate) fn format_text(format: &FileFormat) -> String {
-    match format {
-        FileFormat::Json { compression } => with_codec("json", *compression),
-        FileFormat::Text { compression } => with_codec("text", *compression),
-        FileFormat::Parquet { compression, row_group_bytes } => {
-            format!("{}, row groups of {}", with_codec("parquet", *compression), super::show_bytes(*row_group_bytes))
-        }
-        FileFormat::Bytes { separator } if separator.is_empty() => "bytes".to_owned(),
-        FileFormat::Bytes { separator } => format!("bytes, separated by {separator:?}"),
-    }
-}
-
-fn with_codec(format: &str, compression: Compression) -> String {
-    match compression {
-        Compression::None => format!("{format}, uncompressed"),
-        Compression::Snappy => format!("{format}, snappy"),
-        Compression::Gzip(level) => format!("{format}, gzip level {level}"),
-        Compression::Zstd(level) => format!("{format}, zstd level {level}"),
-    }
-}
-
-/// Whose names objects have.
-pub(crate) fn naming_text(naming: Naming) -> &'static str {
-    match naming {
-        Naming::Kpipe => "kpipe",
-        Naming::Confluent => "confluent",
-        Naming::Lenses => "lenses",
-    }
-}
-
-/// The key of produced records in words.
-pub(crate) fn key_text(key: &KeyPlan, columns: &[String]) -> String {
-    match key {
-        KeyPlan::Keep => "the source's key".to_owned(),
-        KeyPlan::SourceTopic => "the source's topic".to_owned(),
-        KeyPlan::Fields { fields, delimiter } => {
-            let fields: Vec<String> = fields.iter().map(|field| expr_text(field, columns)).collect();
-            if fields.len() > 1 { format!("{} joined by `{delimiter}`", fields.join(", ")) } else { fields.join(", ") }
-        }
-    }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::catalog::{ConnectorSpec, NameKind, OptionKind, Replay, SinkKind, SinkSpec, SourceSpec};
+use crate::plan::OptionValue;
 use crate::plan::{
     Compression, DataType, DeadLetter, Decode, Expr, FileFormat, FileTail, Guarantee, KeyPlan, Naming, Options, PartitionItem, Projection,
     Promise, RecordTail, Route, Tail, Tolerance, TopicName, ValueFormat,

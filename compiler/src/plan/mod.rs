@@ -2,9 +2,12 @@
 //!
 //! It holds no secret, only references to them, and it is the same bytes for the same input. [`wire`] is its saved form.
 
+pub mod explain;
+pub mod naming;
 pub mod options;
 pub mod types;
 pub mod wire;
+pub mod wording;
 
 use serde::{Deserialize, Serialize};
 

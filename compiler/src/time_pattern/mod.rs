@@ -2,6 +2,8 @@
 //!
 //! A pattern is checked and cut into tokens here, once; the engine writes times with the tokens.
 
+mod format;
+
 use thiserror::Error;
 
 /// Longest pattern, in bytes.

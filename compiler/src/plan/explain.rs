@@ -1,0 +1,299 @@
+//! A pipeline's plan in lines for people.
+
+use super::naming::FileNumbers;
+use super::wording::{expr_text, format_text, key_text, partition_text, show, show_bytes, show_ms, target_text};
+use super::{
+    Decode, Endpoint, ErrorPolicy, Expr, FileTail, Flush, Options, PartitionItem, Pipeline, Projection, RecordTail, Route, Tail, Tolerance,
+    ValueFormat,
+};
+use crate::promise::word;
+use crate::schema::type_text;
+use crate::time_pattern::TimePattern;
+
+/// One line: what it is about, and what there is to say. A line that belongs to the one before has no title.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// `source`, `statement`, `promise`; empty where the line before goes on.
+    pub title: &'static str,
+    /// The rest.
+    pub text: String,
+}
+
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:<10} {}", self.title, self.text)
+    }
+}
+
+/// The offsets and times of example names: any will do, but always the same.
+const EXAMPLE: FileNumbers = FileNumbers {
+    partition: 0,
+    first_offset: 1042,
+    last_offset: 1999,
+    first_timestamp_ms: 1_646_611_200_000,
+    last_timestamp_ms: 1_646_614_799_000,
+};
+
+/// What a pipeline does, from source to promise.
+#[must_use]
+pub fn explain(pipeline: &Pipeline) -> Vec<Line> {
+    let Pipeline { name: _, source, sink, routes, flush, errors, promise } = pipeline;
+    let mut lines = vec![line("source", endpoint(source)), line("sink", endpoint(sink))];
+    for route in routes {
+        explain_route(&mut lines, route);
+    }
+    if let Some(flush) = flush {
+        lines.push(line("flush", flush_text(flush)));
+    }
+    lines.push(line("errors", errors_text(errors)));
+    lines.push(line("promise", format!("{}: {}", word(promise.guarantee), promise.reason)));
+    lines
+}
+
+fn line(title: &'static str, text: impl Into<String>) -> Line {
+    Line { title, text: text.into() }
+}
+
+/// The options that say where; the rest stands in the file.
+fn endpoint(endpoint: &Endpoint) -> String {
+    let Endpoint { connector, options } = endpoint;
+    let shown = ["brokers", "url", "endpoint", "region", "dir", "group", "client_id", "from", "qos"];
+    let Options(values) = options;
+    let texts: Vec<String> = shown.iter().filter_map(|path| values.get(*path).map(|value| format!("{path} {}", show(value)))).collect();
+    if texts.is_empty() { connector.clone() } else { format!("{connector}: {}", texts.join(", ")) }
+}
+
+fn explain_route(lines: &mut Vec<Line>, route: &Route) {
+    let Route { statement, from, decode, project, tail } = route;
+    let names: Vec<String> = decode.columns.iter().map(|column| column.path.join(".")).collect();
+    let mut texts = statement.lines();
+    lines.push(line("statement", texts.next().unwrap_or_default()));
+    lines.extend(texts.map(|text| line("", text)));
+    lines.push(line("  reads", format!("{from}, {}", values(decode))));
+    match project {
+        None => lines.push(line("  columns", "the value as it came")),
+        Some(columns) => lines.extend(columns_text(columns, &names)),
+    }
+    lines.push(line("  writes", format!("{}, {}", target_text(tail), written(tail))));
+    match tail {
+        Tail::Records(RecordTail { key, topic: _, format: _ }) => {
+            lines.push(line("  key", key_text(key, &names)));
+        }
+        Tail::Files(files) => {
+            lines.push(line("  folders", partition_text(&files.partition, &names)));
+            lines.push(line("  example", example_name(files, from, &names)));
+        }
+    }
+}
+
+fn values(decode: &Decode) -> &'static str {
+    match (decode.format, decode.columns.is_empty()) {
+        (ValueFormat::Bytes, _) => "values not looked into",
+        (ValueFormat::Text, _) => "values are text",
+        (ValueFormat::Json, true) => "values checked to be JSON",
+        (ValueFormat::Json, false) => "values decoded from JSON",
+    }
+}
+
+fn written(tail: &Tail) -> String {
+    match tail {
+        Tail::Records(RecordTail { format: None, .. }) => "records as they came".to_owned(),
+        Tail::Records(RecordTail { format: Some(format), .. }) => format!("records as {}", format_text(format)),
+        Tail::Files(files) => format!("files of {}", format_text(&files.format)),
+    }
+}
+
+/// One line a column: `name  type  from`.
+fn columns_text(columns: &[Projection], names: &[String]) -> Vec<Line> {
+    let width = columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
+    let kind = |column: &Projection| format!("{}{}", type_text(&column.data_type), if column.nullable { "" } else { " not null" });
+    let kinds: Vec<String> = columns.iter().map(kind).collect();
+    let kind_width = kinds.iter().map(String::len).max().unwrap_or(0).min(40);
+    columns
+        .iter()
+        .zip(kinds)
+        .enumerate()
+        .map(|(index, (column, kind))| {
+            let from = expr_text(&column.expr, names);
+            let from = if from == column.name { String::new() } else { format!(" from {from}") };
+            let text = format!("{:<width$}  {kind:<kind_width$}{from}", column.name);
+            line(if index == 0 { "  columns" } else { "" }, text.trim_end())
+        })
+        .collect()
+}
+
+fn flush_text(flush: &Flush) -> String {
+    let Flush { records, bytes, interval_ms, idle_ms } = flush;
+    let records = records.map_or(String::new(), |records| format!("{records} records, "));
+    format!("after {records}{}, {} since the first record, or {} without one", show_bytes(*bytes), show_ms(*interval_ms), show_ms(*idle_ms))
+}
+
+fn errors_text(errors: &ErrorPolicy) -> String {
+    let ErrorPolicy { tolerance, dead_letter, retry_timeout_ms, retry_delay_max_ms: _ } = errors;
+    let bad = match (tolerance, dead_letter) {
+        (Tolerance::None, _) => "the first bad record stops the pipeline".to_owned(),
+        (Tolerance::All, None) => "bad records are counted, logged and dropped".to_owned(),
+        (Tolerance::All, Some(letter)) => format!("bad records go to the topic {}", letter.topic),
+    };
+    let away = match retry_timeout_ms {
+        None => "a system that is away is waited for".to_owned(),
+        Some(timeout) => format!("a system that is away is waited for up to {}", show_ms(*timeout)),
+    };
+    format!("{bad}; {away}")
+}
+
+/// How an object would be called: the real names with values in braces and offsets of an example.
+#[must_use]
+pub fn example_name(files: &FileTail, from: &str, columns: &[String]) -> String {
+    let mut parts = vec![files.bucket.clone(), files.root(from)];
+    parts.retain(|part| !part.is_empty());
+    parts.extend(files.partition.iter().map(|item| example_folder(item, columns)));
+    parts.push(files.file_name(from, &EXAMPLE));
+    parts.join("/")
+}
+
+fn example_folder(item: &PartitionItem, columns: &[String]) -> String {
+    let value = |expr: &Expr| match expr {
+        Expr::Partition => "0".to_owned(),
+        other => format!("{{{}}}", expr_text(other, columns)),
+    };
+    match item {
+        PartitionItem::Value { name: Some(name), expr } => format!("{name}={}", value(expr)),
+        PartitionItem::Value { name: None, expr } => value(expr),
+        PartitionItem::Time { expr: _, pattern, zone, name } => {
+            let name = name.as_ref().map_or(String::new(), |name| format!("{name}="));
+            format!("{name}{}", example_time(pattern, zone))
+        }
+    }
+}
+
+/// A pattern written for the time of the example; the pattern itself if it is none.
+fn example_time(pattern: &str, zone: &str) -> String {
+    let time = jiff::Timestamp::from_millisecond(EXAMPLE.first_timestamp_ms).and_then(|time| time.in_tz(zone));
+    match (TimePattern::parse(pattern), time) {
+        (Ok(parsed), Ok(time)) => parsed.format(&time),
+        (Err(_), _) | (_, Err(_)) => format!("{{{pattern}}}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{
+        Compression, DataType, DeadLetter, DecodeColumn, FileFormat, Guarantee, KeyPlan, Naming, OptionValue, Promise, TopicName,
+    };
+
+    fn endpoint(connector: &str, pairs: &[(&str, &str)]) -> Endpoint {
+        let options = pairs.iter().map(|(path, text)| ((*path).to_owned(), OptionValue::Text((*text).to_owned())));
+        Endpoint { connector: connector.to_owned(), options: Options(options.collect()) }
+    }
+
+    fn files() -> Route {
+        Route {
+            statement: "INSERT INTO lake:orders\nSELECT id, meta.site AS site\nFROM orders".to_owned(),
+            from: "orders".to_owned(),
+            decode: Decode {
+                format: ValueFormat::Json,
+                columns: vec![
+                    DecodeColumn { path: vec!["id".to_owned()], data_type: DataType::Int64, nullable: false },
+                    DecodeColumn { path: vec!["meta".to_owned(), "site".to_owned()], data_type: DataType::String, nullable: true },
+                ],
+            },
+            project: Some(vec![
+                Projection { name: "id".to_owned(), expr: Expr::Column(0), data_type: DataType::Int64, nullable: false },
+                Projection { name: "site".to_owned(), expr: Expr::Column(1), data_type: DataType::String, nullable: true },
+            ]),
+            tail: Tail::Files(FileTail {
+                bucket: "lake".to_owned(),
+                prefix: "orders".to_owned(),
+                partition: vec![
+                    PartitionItem::Value { name: Some("site".to_owned()), expr: Expr::Column(1) },
+                    PartitionItem::Time {
+                        expr: Expr::Timestamp,
+                        pattern: "yyyy/MM/dd".to_owned(),
+                        zone: "Australia/Sydney".to_owned(),
+                        name: Some("date".to_owned()),
+                    },
+                ],
+                keep_partition_columns: true,
+                format: FileFormat::Parquet { compression: Compression::Zstd(1), row_group_bytes: 64 << 20 },
+                naming: Naming::Kpipe,
+            }),
+        }
+    }
+
+    fn pipeline(route: Route) -> Pipeline {
+        Pipeline {
+            name: "p".to_owned(),
+            source: endpoint("kafka", &[("brokers", "a:9092"), ("group", "p"), ("client", "hidden")]),
+            sink: endpoint("s3", &[]),
+            routes: vec![route],
+            flush: Some(Flush { records: Some(1000), bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
+            errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
+        }
+    }
+
+    fn text(pipeline: &Pipeline) -> String {
+        explain(pipeline).iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    #[test]
+    fn files_show_their_columns_and_a_name() {
+        assert_eq!(
+            text(&pipeline(files())),
+            "\
+source     kafka: brokers a:9092, group p
+sink       s3
+statement  INSERT INTO lake:orders
+           SELECT id, meta.site AS site
+           FROM orders
+  reads    orders, values decoded from JSON
+  columns  id    bigint not null
+           site  string          from meta.site
+  writes   lake:orders, files of parquet, zstd level 1, row groups of 64MiB
+  folders  site={meta.site}/date={_timestamp as yyyy/MM/dd in Australia/Sydney}
+  example  lake/orders/site={meta.site}/date=2022/03/07/orders-0-000000001042-000000001999.parquet
+flush      after 1000 records, 128MiB, 10m since the first record, or 5m without one
+errors     the first bad record stops the pipeline; a system that is away is waited for
+promise    at_least_once: because
+"
+        );
+    }
+
+    #[test]
+    fn records_show_their_key() {
+        let mut route = files();
+        route.project = None;
+        route.decode = Decode { format: ValueFormat::Bytes, columns: Vec::new() };
+        route.statement = "INSERT INTO `$` SELECT * FROM orders".to_owned();
+        route.tail = Tail::Records(RecordTail { topic: TopicName::OfSource, key: KeyPlan::SourceTopic, format: None });
+        let mut pipeline = pipeline(route);
+        pipeline.flush = None;
+        pipeline.errors = ErrorPolicy {
+            tolerance: Tolerance::All,
+            dead_letter: Some(DeadLetter { topic: "dlq".to_owned(), cluster: endpoint("kafka", &[]) }),
+            retry_timeout_ms: Some(60_000),
+            retry_delay_max_ms: 1,
+        };
+        let text = text(&pipeline);
+        assert!(text.contains("  reads    orders, values not looked into\n  columns  the value as it came\n"), "{text}");
+        assert!(text.contains("  writes   the source's topic, records as they came\n  key      the source's topic\n"), "{text}");
+        assert!(text.contains("errors     bad records go to the topic dlq; a system that is away is waited for up to 1m\n"), "{text}");
+    }
+
+    #[test]
+    fn example_names_follow_the_naming() {
+        let Tail::Files(mut files) = files().tail else { panic!("a sink of files") };
+        files.naming = Naming::Confluent;
+        files.format = FileFormat::Json { compression: Compression::None };
+        files.partition = vec![
+            PartitionItem::Value { name: Some("partition".to_owned()), expr: Expr::Partition },
+            PartitionItem::Time { expr: Expr::Timestamp, pattern: "'year'=yyyy".to_owned(), zone: "UTC".to_owned(), name: None },
+        ];
+        assert_eq!(example_name(&files, "orders", &[]), "lake/orders/orders/partition=0/year=2022/orders+0+0000001042.json");
+        files.partition =
+            vec![PartitionItem::Time { expr: Expr::Timestamp, pattern: "yyyy".to_owned(), zone: "Nowhere/Land".to_owned(), name: None }];
+        assert_eq!(example_name(&files, "orders", &[]), "lake/orders/orders/{yyyy}/orders+0+0000001042.json");
+    }
+}
