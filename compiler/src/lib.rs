@@ -2,8 +2,12 @@
 
 pub mod catalog;
 pub mod diff;
+pub mod document;
 pub mod names;
 pub mod plan;
 pub mod promise;
+pub mod report;
 pub mod schema;
+pub mod sources;
 pub mod time_pattern;
+pub mod yaml;

@@ -1,0 +1,248 @@
+//! Diagnostics of a run: collected, in a stable order, each mistake once, secrets masked.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kpipe_grammar::span::Span;
+use miette::Diagnostic;
+
+use crate::sources::{FileId, LineColumn, Location, SourceFile, Sources};
+use crate::yaml::ScalarMap;
+
+/// How many diagnostics a run shows unless it is told otherwise.
+pub const SHOWN_MAX: usize = 20;
+
+/// One diagnostic and what is needed to find its labels.
+#[derive(Debug)]
+pub struct Entry {
+    file: FileId,
+    diagnostic: Box<dyn Diagnostic + Send + Sync>,
+    map: Option<Arc<ScalarMap>>,
+    labels: Vec<(Location, String)>,
+    fixes: Vec<Edit>,
+}
+
+/// Replaces the bytes at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What is replaced; empty to insert.
+    pub at: Location,
+    /// By what.
+    pub replacement: String,
+}
+
+/// What was found wrong in a run.
+#[derive(Debug, Default)]
+pub struct Report {
+    entries: Vec<Entry>,
+    secrets: Vec<Location>,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing runs.
+    Error,
+    /// Said and gone on.
+    Warning,
+    /// Good to know.
+    Advice,
+}
+
+/// A diagnostic as renderers want it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// `KP0201`.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// One line.
+    pub message: String,
+    /// The first label; none if the diagnostic is about no place.
+    pub primary: Option<LabelView>,
+    /// The other labels.
+    pub secondary: Vec<LabelView>,
+    /// How to go on.
+    pub help: Option<String>,
+    /// Edits that are safe to apply; all of them together are one fix.
+    pub fixes: Vec<Edit>,
+}
+
+/// A label and its place in every unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelView {
+    /// The file.
+    pub file: FileId,
+    /// Its path as shown.
+    pub name: String,
+    /// Bytes of its text.
+    pub span: Span,
+    /// Where it begins.
+    pub begin: LineColumn,
+    /// Behind its last character.
+    pub end: LineColumn,
+    /// What stands at the label; may be empty.
+    pub text: String,
+}
+
+impl Entry {
+    /// A diagnostic whose labels are bytes of `file`.
+    pub fn new(file: FileId, diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self { file, diagnostic: Box::new(diagnostic), map: None, labels: Vec::new(), fixes: Vec::new() }
+    }
+
+    /// A diagnostic whose labels are bytes of a decoded scalar: a KCQL text.
+    pub fn mapped(map: &Arc<ScalarMap>, diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self { map: Some(Arc::clone(map)), ..Self::new(map.file(), diagnostic) }
+    }
+
+    /// One more label, in any file.
+    #[must_use]
+    pub fn label(mut self, at: Location, text: impl Into<String>) -> Self {
+        self.labels.push((at, text.into()));
+        self
+    }
+
+    /// An edit that is safe to apply.
+    #[must_use]
+    pub fn fix(mut self, at: Location, replacement: impl Into<String>) -> Self {
+        self.fixes.push(Edit { at, replacement: replacement.into() });
+        self
+    }
+
+    /// The diagnostic itself.
+    #[must_use]
+    pub fn diagnostic(&self) -> &(dyn Diagnostic + Send + Sync) {
+        self.diagnostic.as_ref()
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> String {
+        self.diagnostic.code().map(|code| code.to_string()).unwrap_or_default()
+    }
+
+    /// How bad it is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self.diagnostic.severity() {
+            Some(miette::Severity::Warning) => Severity::Warning,
+            Some(miette::Severity::Advice) => Severity::Advice,
+            Some(miette::Severity::Error) | None => Severity::Error,
+        }
+    }
+
+    /// Every label with its place in a file, the first one first.
+    fn located(&self) -> Vec<(Location, String)> {
+        let own = self.diagnostic.labels().into_iter().flatten().map(|label| {
+            let span = Span::new(label.offset(), label.offset() + label.len());
+            let at = match &self.map {
+                Some(map) => map.locate(span),
+                None => Location::new(self.file, span),
+            };
+            (at, label.label().unwrap_or_default().to_owned())
+        });
+        own.chain(self.labels.iter().cloned()).collect()
+    }
+
+    fn view(&self, sources: &Sources) -> View {
+        let mut labels = self.located().into_iter().map(|(at, text)| LabelView::new(sources.file(at.file), at, text));
+        View {
+            code: self.code(),
+            severity: self.severity(),
+            message: self.diagnostic.to_string(),
+            primary: labels.next(),
+            secondary: labels.collect(),
+            help: self.diagnostic.help().map(|help| help.to_string()),
+            fixes: self.fixes.clone(),
+        }
+    }
+}
+
+impl LabelView {
+    fn new(file: &SourceFile, at: Location, text: String) -> Self {
+        let span = Span::new(at.span.start.min(file.text.len()), at.span.end.min(file.text.len()));
+        Self { file: file.id, name: file.name.clone(), span, begin: file.line_column(span.start), end: file.line_column(span.end), text }
+    }
+}
+
+impl Report {
+    /// Adds a diagnostic.
+    pub fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Adds everything of another report.
+    pub fn append(&mut self, other: Report) {
+        self.entries.extend(other.entries);
+        self.secrets.extend(other.secrets);
+    }
+
+    /// Never shows the text at this place.
+    pub fn mask(&mut self, at: Location) {
+        self.secrets.push(at);
+    }
+
+    /// The diagnostics in the order they were found.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// True if anything is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.entries.iter().any(|entry| entry.severity() == Severity::Error)
+    }
+
+    /// How many of this severity, each mistake once.
+    #[must_use]
+    pub fn count(&self, sources: &Sources, severity: Severity) -> usize {
+        self.views(sources).iter().filter(|view| view.severity == severity).count()
+    }
+
+    /// Every diagnostic once, by file and byte.
+    #[must_use]
+    pub fn views(&self, sources: &Sources) -> Vec<View> {
+        let mut views: Vec<View> = self.entries.iter().map(|entry| entry.view(sources)).collect();
+        views.sort_by_cached_key(|view| (position(view), view.severity, view.code.clone()));
+        let mut seen = HashSet::new();
+        views.retain(|view| seen.insert((position(view), view.code.clone(), view.message.clone())));
+        views
+    }
+
+    /// The first `max` of [`Report::views`], errors before warnings where not all fit, and how many are left out.
+    #[must_use]
+    pub fn shown(&self, sources: &Sources, max: usize) -> (Vec<View>, usize) {
+        let mut views = self.views(sources);
+        let hidden = views.len().saturating_sub(max);
+        if hidden > 0 {
+            let mut order: Vec<usize> = (0..views.len()).collect();
+            order.sort_by_key(|index| views[*index].severity);
+            let kept: HashSet<usize> = order.into_iter().take(max).collect();
+            let mut index = 0;
+            views.retain(|_| {
+                index += 1;
+                kept.contains(&(index - 1))
+            });
+        }
+        (views, hidden)
+    }
+
+    /// The text of a file with every secret replaced by as many asterisks as it has bytes, so that every place stays where it is.
+    #[must_use]
+    pub fn masked_text(&self, sources: &Sources, file: FileId) -> String {
+        let text = &sources.file(file).text;
+        let mut masked = text.clone().into_bytes();
+        for at in self.secrets.iter().filter(|at| at.file == file) {
+            let end = at.span.end.min(masked.len());
+            let start = at.span.start.min(end);
+            masked[start..end].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'*');
+        }
+        String::from_utf8(masked).unwrap_or_else(|_| "*".repeat(text.len()))
+    }
+}
+
+fn position(view: &View) -> Option<(FileId, usize, usize)> {
+    view.primary.as_ref().map(|label| (label.file, label.span.start, label.span.end))
+}

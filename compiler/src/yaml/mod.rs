@@ -1,0 +1,7 @@
+//! The one YAML reader: text to a tree with a place on every key and value.
+
+mod map;
+mod tree;
+
+pub use map::ScalarMap;
+pub use tree::{Entry, Node, Scalar, Style, Value};
