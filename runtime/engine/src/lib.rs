@@ -1,12 +1,18 @@
 //! A plan, running.
 
+mod budget;
 mod columns;
 pub mod connector;
+pub mod env;
 pub mod error;
+pub mod event;
 #[cfg(test)]
 mod fixture;
 mod format;
+pub mod limits;
+pub mod metrics;
 pub mod path;
 pub mod position;
 pub mod records;
 pub mod reject;
+pub mod state;

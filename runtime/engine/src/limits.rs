@@ -1,0 +1,76 @@
+//! Every bound of the engine, and what they must be to each other.
+
+use std::time::Duration;
+
+use crate::connector::PART_BYTES_MIN;
+
+const MIB: usize = 1024 * 1024;
+
+/// Bytes for all tasks of a process, unless asked otherwise: open files, cut parts, batches in work.
+pub const MEMORY_BYTES_DEFAULT: usize = 256 * MIB;
+
+/// The least memory that a process can work with.
+pub const MEMORY_BYTES_MIN: usize = 32 * MIB;
+
+/// Length of the parts of an upload, but for the last one.
+pub const PART_BYTES: usize = 8 * MIB;
+
+/// Parts of one task that are on their way at the same time.
+pub(crate) const PARTS_IN_FLIGHT_MAX: usize = 4;
+
+/// Files of one set that are begun, or completed, at the same time.
+pub(crate) const FILES_IN_FLIGHT_MAX: usize = 16;
+
+/// Open files of one task. A set that would need more is closed.
+pub(crate) const FILES_OPEN_MAX: usize = 1_000;
+
+/// Closed sets of one task that are not committed yet. At the limit no records are accepted.
+pub(crate) const SETS_IN_FLIGHT_MAX: usize = 64;
+
+/// Rows handed to a sink of records and not acknowledged yet. At the limit no records are accepted.
+pub(crate) const ROWS_IN_FLIGHT_MAX: usize = 100_000;
+
+/// Bytes of batches handed to a sink of records and not acknowledged yet.
+pub(crate) const PRODUCE_BYTES_MAX: usize = 64 * MIB;
+
+/// Rejected records on their way to the dead-letter topic. At the limit no records are accepted.
+pub(crate) const DEAD_LETTERS_IN_FLIGHT_MAX: usize = 10_000;
+
+/// Topic names that are remembered.
+pub(crate) const TOPICS_KNOWN_MAX: usize = 100_000;
+
+/// Longest wait in a poll when nothing is under way: how late a stop signal may be noticed.
+pub(crate) const POLL_WAIT_IDLE: Duration = Duration::from_millis(250);
+
+/// Longest wait in a poll while uploads or commits are under way.
+pub(crate) const POLL_WAIT_UPLOADS: Duration = Duration::from_millis(20);
+
+/// Longest wait in a poll while records wait for their acknowledgement.
+pub(crate) const POLL_WAIT_ACKS: Duration = Duration::from_millis(2);
+
+/// How long a rebalance may be held up to commit what is already closed. The group's own limit is minutes.
+pub(crate) const REVOKE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the confirmation of the last commits is waited for.
+pub(crate) const SETTLE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long uploads that are given up are cleaned away before the process ends.
+pub(crate) const ABORT_WAIT: Duration = Duration::from_secs(2);
+
+/// No acknowledgement for so long while records are in flight: the sink counts as away.
+pub(crate) const ACKS_MISSING: Duration = Duration::from_secs(10);
+
+/// How often a task says where it stands.
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// The first pause of a back-off; it doubles from there.
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+
+/// Panics without progress in between before a task is given up.
+pub(crate) const PANICS_MAX: u32 = 3;
+
+const _: () = assert!(PART_BYTES >= PART_BYTES_MIN, "S3 refuses smaller parts");
+const _: () = assert!(MEMORY_BYTES_MIN >= 2 * PART_BYTES, "a part on its way and one being cut must fit");
+const _: () = assert!(MEMORY_BYTES_DEFAULT >= MEMORY_BYTES_MIN, "the default must be allowed");
+const _: () = assert!(PARTS_IN_FLIGHT_MAX * PART_BYTES <= MEMORY_BYTES_MIN, "parts in flight are part of the budget");
+const _: () = assert!(DEAD_LETTERS_IN_FLIGHT_MAX <= ROWS_IN_FLIGHT_MAX, "rejects are records too");

@@ -1,0 +1,494 @@
+//! Numbers about what runs, made from events: for Prometheus and for the live display.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::env::Clock;
+use crate::event::{End, Event, EventSink, PartitionName, Progress, Scope};
+use crate::path::RollReason;
+use crate::reject::RejectReason;
+use crate::state::PipelineState;
+
+/// Counts events.
+#[derive(Clone)]
+pub struct Metrics {
+    numbers: Arc<Mutex<Numbers>>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    pipelines: BTreeMap<Arc<str>, Pipeline>,
+    budget_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Pipeline {
+    records: u64,
+    bytes: u64,
+    committed_records: u64,
+    commits: u64,
+    files: u64,
+    file_bytes: u64,
+    retries: u64,
+    restarts: u64,
+    closed: BTreeMap<RollReason, u64>,
+    rejects: BTreeMap<RejectReason, u64>,
+    last_commit_ms: Option<i64>,
+    last_error: Option<String>,
+    tasks: BTreeMap<usize, Task>,
+    seen: Option<(Duration, u64, u64)>,
+    rate: (f64, f64),
+}
+
+#[derive(Debug, Default)]
+struct Task {
+    state: PipelineState,
+    away: BTreeSet<End>,
+    partitions: BTreeMap<PartitionName, Progress>,
+    files_open: u64,
+    open_bytes: u64,
+    in_flight: u64,
+}
+
+/// The numbers at one moment, for a display.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Every pipeline, by name.
+    pub pipelines: Vec<PipelineSnapshot>,
+    /// Bytes counted by the budget.
+    pub budget_bytes: u64,
+    /// Memory of the process, in bytes; `None` where the system does not say.
+    pub resident_bytes: Option<u64>,
+}
+
+/// The numbers of one pipeline at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PipelineSnapshot {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The least happy state of its tasks.
+    pub state: PipelineState,
+    /// The systems that are away.
+    pub away: Vec<End>,
+    /// Records read since the start.
+    pub records: u64,
+    /// Bytes read since the start.
+    pub bytes: u64,
+    /// Records a second since the last snapshot.
+    pub records_per_second: f64,
+    /// Bytes a second since the last snapshot.
+    pub bytes_per_second: f64,
+    /// Records that are safe in the sink since the start.
+    pub committed_records: u64,
+    /// Positions that are not safe in the sink.
+    pub lag: u64,
+    /// Positions that are not read.
+    pub unread: u64,
+    /// Partitions that it reads.
+    pub partitions: usize,
+    /// Open files.
+    pub files_open: u64,
+    /// Files that became visible since the start.
+    pub files: u64,
+    /// Their bytes.
+    pub file_bytes: u64,
+    /// Records sent and not acknowledged.
+    pub in_flight: u64,
+    /// Records put aside since the start.
+    pub rejects: u64,
+    /// Restarts of tasks since the start.
+    pub restarts: u64,
+    /// When the last commit was, in milliseconds since 1970 UTC.
+    pub last_commit_ms: Option<i64>,
+    /// The last error of a task.
+    pub last_error: Option<String>,
+}
+
+impl Metrics {
+    /// No numbers yet.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { numbers: Arc::default(), clock }
+    }
+
+    /// Everything in Prometheus' text format.
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        let mut registry = Registry::with_prefix("kpipe");
+        registry.register_collector(Box::new(Exposition(Arc::clone(&self.numbers))));
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("writing to a string does not fail");
+        text
+    }
+
+    /// Everything for a display. Rates are since the last call.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.clock.monotonic();
+        let mut numbers = lock(&self.numbers);
+        let pipelines = numbers.pipelines.iter_mut().map(|(name, pipeline)| pipeline.snapshot(name, now)).collect();
+        Snapshot { pipelines, budget_bytes: numbers.budget_bytes, resident_bytes: resident_bytes() }
+    }
+
+    /// True if there is a pipeline and all of them do their work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let numbers = lock(&self.numbers);
+        !numbers.pipelines.is_empty() && numbers.pipelines.values().all(|pipeline| pipeline.state().is_ready())
+    }
+}
+
+impl EventSink for Metrics {
+    fn emit(&self, scope: &Scope, event: &Event) {
+        let wall_ms = self.clock.wall_ms();
+        let mut numbers = lock(&self.numbers);
+        if let Event::Progress { budget_bytes, .. } = event {
+            numbers.budget_bytes = *budget_bytes as u64;
+        }
+        if !numbers.pipelines.contains_key(&scope.pipeline) {
+            numbers.pipelines.insert(Arc::clone(&scope.pipeline), Pipeline::default());
+        }
+        if let Some(pipeline) = numbers.pipelines.get_mut(&scope.pipeline) {
+            pipeline.count(event, wall_ms);
+            pipeline.tasks.entry(scope.task).or_default().follow(event);
+        }
+    }
+}
+
+impl Pipeline {
+    fn count(&mut self, event: &Event, wall_ms: i64) {
+        match event {
+            Event::Read { records, bytes } => {
+                self.records += records;
+                self.bytes += bytes;
+            }
+            Event::Closed { reason, .. } => *self.closed.entry(*reason).or_default() += 1,
+            Event::Committed { records, files, .. } => {
+                self.commits += 1;
+                self.committed_records += records;
+                self.files += files.len() as u64;
+                self.file_bytes += files.iter().map(|file| file.bytes).sum::<u64>();
+                self.last_commit_ms = Some(wall_ms);
+            }
+            Event::Rejected { reason, records, .. } => *self.rejects.entry(*reason).or_default() += records,
+            Event::Retried { .. } => self.retries += 1,
+            Event::Failed { error, restart_after } => {
+                self.restarts += u64::from(restart_after.is_some());
+                self.last_error = Some(error.to_string());
+            }
+            Event::Started
+            | Event::Assigned(_)
+            | Event::Revoked(_)
+            | Event::Lost(_)
+            | Event::Progress { .. }
+            | Event::Uploaded(_)
+            | Event::Away { .. }
+            | Event::Back { .. }
+            | Event::CaughtUp
+            | Event::Draining
+            | Event::Ended { .. } => {}
+        }
+    }
+
+    fn state(&self) -> PipelineState {
+        const LEAST_HAPPY_FIRST: [PipelineState; 7] = [
+            PipelineState::Failed,
+            PipelineState::Restarting,
+            PipelineState::Away,
+            PipelineState::Draining,
+            PipelineState::Starting,
+            PipelineState::Running,
+            PipelineState::Stopped,
+        ];
+        let states: BTreeSet<_> = self.tasks.values().map(Task::state).collect();
+        LEAST_HAPPY_FIRST.into_iter().find(|state| states.contains(state)).unwrap_or_default()
+    }
+
+    fn sum(&self, of: impl Fn(&Task) -> u64) -> u64 {
+        self.tasks.values().map(of).sum()
+    }
+
+    fn snapshot(&mut self, name: &Arc<str>, now: Duration) -> PipelineSnapshot {
+        if let Some((then, records, bytes)) = self.seen
+            && now > then
+        {
+            let seconds = (now - then).as_secs_f64();
+            self.rate = ((self.records - records) as f64 / seconds, (self.bytes - bytes) as f64 / seconds);
+        }
+        self.seen = Some((now, self.records, self.bytes));
+        let away: BTreeSet<End> = self.tasks.values().flat_map(|task| task.away.iter().copied()).collect();
+        PipelineSnapshot {
+            name: Arc::clone(name),
+            state: self.state(),
+            away: away.into_iter().collect(),
+            records: self.records,
+            bytes: self.bytes,
+            records_per_second: self.rate.0,
+            bytes_per_second: self.rate.1,
+            committed_records: self.committed_records,
+            lag: self.sum(Task::lag),
+            unread: self.sum(|task| task.partitions.values().map(Progress::unread).sum()),
+            partitions: self.tasks.values().map(|task| task.partitions.len()).sum(),
+            files_open: self.sum(|task| task.files_open),
+            files: self.files,
+            file_bytes: self.file_bytes,
+            in_flight: self.sum(|task| task.in_flight),
+            rejects: self.rejects.values().sum(),
+            restarts: self.restarts,
+            last_commit_ms: self.last_commit_ms,
+            last_error: self.last_error.clone(),
+        }
+    }
+}
+
+impl Task {
+    fn state(&self) -> PipelineState {
+        if self.state == PipelineState::Running && !self.away.is_empty() { PipelineState::Away } else { self.state }
+    }
+
+    fn lag(&self) -> u64 {
+        self.partitions.values().map(Progress::lag).sum()
+    }
+
+    fn follow(&mut self, event: &Event) {
+        match event {
+            Event::Started => *self = Self::default(),
+            Event::Assigned(partitions) => {
+                self.state = PipelineState::Running;
+                for (name, start) in partitions {
+                    self.partitions.insert(name.clone(), Progress { end: None, next: *start, committed: *start });
+                }
+            }
+            Event::Revoked(partitions) | Event::Lost(partitions) => {
+                self.partitions.retain(|name, _| !partitions.contains(name));
+            }
+            Event::Progress { partitions, files_open, open_bytes, in_flight, budget_bytes: _ } => {
+                self.partitions = partitions.iter().cloned().collect();
+                self.files_open = *files_open as u64;
+                self.open_bytes = *open_bytes as u64;
+                self.in_flight = *in_flight as u64;
+            }
+            Event::Away { end, .. } => {
+                self.away.insert(*end);
+            }
+            Event::Back { end, .. } => {
+                self.away.remove(end);
+            }
+            Event::Failed { restart_after, .. } => {
+                let state = if restart_after.is_some() { PipelineState::Restarting } else { PipelineState::Failed };
+                *self = Self { state, ..Self::default() };
+            }
+            Event::Draining => self.state = PipelineState::Draining,
+            Event::Ended { .. } => *self = Self { state: PipelineState::Stopped, ..Self::default() },
+            Event::Read { .. }
+            | Event::Closed { .. }
+            | Event::Uploaded(_)
+            | Event::Committed { .. }
+            | Event::Rejected { .. }
+            | Event::Retried { .. }
+            | Event::CaughtUp => {}
+        }
+    }
+}
+
+fn lock(numbers: &Mutex<Numbers>) -> MutexGuard<'_, Numbers> {
+    numbers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Memory of this process as Linux counts it.
+fn resident_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
+#[derive(Debug)]
+struct Exposition(Arc<Mutex<Numbers>>);
+
+type Labels = Vec<(&'static str, Arc<str>)>;
+
+impl Collector for Exposition {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let numbers = lock(&self.0);
+        let mut family = |name: &str, help: &str, kind: MetricType, rows: Vec<(Labels, u64)>| {
+            let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+            for (labels, value) in rows {
+                let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+                match kind {
+                    MetricType::Counter => ConstCounter::new(value).encode(metric.encode_family(&labels)?)?,
+                    _ if labels.is_empty() => return gauge.encode(metric),
+                    _ => gauge.encode(metric.encode_family(&labels)?)?,
+                }
+            }
+            Ok(())
+        };
+        let each = |of: &dyn Fn(&Pipeline) -> u64| -> Vec<(Labels, u64)> {
+            numbers.pipelines.iter().map(|(name, pipeline)| (vec![("pipeline", Arc::clone(name))], of(pipeline))).collect()
+        };
+        use MetricType::{Counter, Gauge};
+        family("records_read", "Records read from the source", Counter, each(&|p| p.records))?;
+        family("bytes_read", "Bytes of keys and values read from the source", Counter, each(&|p| p.bytes))?;
+        family("records_committed", "Records that are safe in the sink, rejected ones included", Counter, each(&|p| p.committed_records))?;
+        family("commits", "Commits of positions", Counter, each(&|p| p.commits))?;
+        family("files_written", "Files that became visible", Counter, each(&|p| p.files))?;
+        family("file_bytes_written", "Bytes of files that became visible", Counter, each(&|p| p.file_bytes))?;
+        family("retries", "Calls to another system that were tried again", Counter, each(&|p| p.retries))?;
+        family("task_restarts", "Restarts of tasks after a failure", Counter, each(&|p| p.restarts))?;
+        family("open_files", "Files that are open", Gauge, each(&|p| p.sum(|task| task.files_open)))?;
+        family("open_bytes", "Bytes that open files hold in memory", Gauge, each(&|p| p.sum(|task| task.open_bytes)))?;
+        family("records_in_flight", "Records sent and not acknowledged", Gauge, each(&|p| p.sum(|task| task.in_flight)))?;
+        family("last_commit_timestamp_milliseconds", "When the last commit was", Gauge, each(&last_commit))?;
+        family("files_closed", "Sets of files closed, by reason", Counter, by(&numbers, "reason", |p| words(&p.closed, RollReason::word)))?;
+        family("rejects", "Records put aside, by reason", Counter, by(&numbers, "reason", |p| words(&p.rejects, RejectReason::word)))?;
+        family("state", "1 for the state of the pipeline", Gauge, by(&numbers, "state", |p| vec![(p.state().word(), 1)]))?;
+        family("lag_records", "Positions not safe in the sink yet", Gauge, partitions(&numbers, Progress::lag))?;
+        family("unread_records", "Positions not read yet", Gauge, partitions(&numbers, Progress::unread))?;
+        family("budget_bytes", "Bytes counted by the memory budget", Gauge, vec![(Labels::new(), numbers.budget_bytes)])?;
+        family("resident_memory_bytes", "Memory of the process", Gauge, vec![(Labels::new(), resident_bytes().unwrap_or(0))])
+    }
+}
+
+fn last_commit(pipeline: &Pipeline) -> u64 {
+    pipeline.last_commit_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0)
+}
+
+fn words<R: Copy>(counts: &BTreeMap<R, u64>, word: impl Fn(R) -> &'static str) -> Vec<(&'static str, u64)> {
+    counts.iter().map(|(reason, count)| (word(*reason), *count)).collect()
+}
+
+fn by(numbers: &Numbers, label: &'static str, of: impl Fn(&Pipeline) -> Vec<(&'static str, u64)>) -> Vec<(Labels, u64)> {
+    let mut rows = Vec::new();
+    for (name, pipeline) in &numbers.pipelines {
+        rows.extend(of(pipeline).into_iter().map(|(word, count)| (vec![("pipeline", Arc::clone(name)), (label, word.into())], count)));
+    }
+    rows
+}
+
+fn partitions(numbers: &Numbers, of: impl Fn(&Progress) -> u64) -> Vec<(Labels, u64)> {
+    let mut rows = Vec::new();
+    for (name, pipeline) in &numbers.pipelines {
+        for (partition, progress) in pipeline.tasks.values().flat_map(|task| &task.partitions) {
+            let number = partition.partition.to_string().into();
+            let labels = vec![("pipeline", Arc::clone(name)), ("topic", Arc::clone(&partition.topic)), ("partition", number)];
+            rows.push((labels, of(progress)));
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::VirtualClock;
+    use crate::error::{ConnectorError, ErrorKind};
+    use crate::position::Position;
+
+    fn name(partition: i32) -> PartitionName {
+        PartitionName { topic: "orders".into(), partition }
+    }
+
+    fn feed(metrics: &Metrics, task: usize, events: Vec<Event>) {
+        for event in events {
+            metrics.emit(&Scope { pipeline: "lake".into(), task }, &event);
+        }
+    }
+
+    fn metrics() -> (Metrics, Arc<VirtualClock>) {
+        let clock = Arc::new(VirtualClock::at(1_000_000));
+        (Metrics::new(clock.clone()), clock)
+    }
+
+    fn error() -> ConnectorError {
+        ConnectorError::new(ErrorKind::Unreachable, "no answer")
+    }
+
+    #[test]
+    fn numbers_follow_events() {
+        let (metrics, clock) = metrics();
+        let progress = Progress { end: Some(Position(50)), next: Some(Position(30)), committed: Some(Position(10)) };
+        feed(&metrics, 0, vec![Event::Started, Event::Assigned(vec![(name(1), None)]), Event::Read { records: 10, bytes: 100 }]);
+        let first = metrics.snapshot();
+        assert_eq!((first.pipelines[0].records, first.pipelines[0].records_per_second), (10, 0.0));
+        clock.advance(Duration::from_secs(2));
+        let committed = Event::Committed { partition: name(1), position: Position(10), records: 10, files: vec![], existed: 0 };
+        let tick = Event::Progress { partitions: vec![(name(1), progress)], files_open: 3, open_bytes: 7, in_flight: 2, budget_bytes: 9 };
+        feed(&metrics, 0, vec![Event::Read { records: 20, bytes: 200 }, committed, tick]);
+        let snapshot = metrics.snapshot();
+        let pipeline = &snapshot.pipelines[0];
+        assert_eq!((pipeline.records_per_second, pipeline.bytes_per_second), (10.0, 100.0));
+        assert_eq!((pipeline.lag, pipeline.unread, pipeline.files_open, pipeline.in_flight), (40, 20, 3, 2));
+        assert_eq!((pipeline.last_commit_ms, pipeline.committed_records, snapshot.budget_bytes), (Some(1_002_000), 10, 9));
+    }
+
+    #[test]
+    fn the_state_is_the_least_happy_one() {
+        let (metrics, _) = metrics();
+        assert!(!metrics.is_ready(), "nothing runs yet");
+        let state = || metrics.snapshot().pipelines[0].state;
+        feed(&metrics, 0, vec![Event::Started, Event::Assigned(vec![])]);
+        assert!(metrics.is_ready());
+        feed(&metrics, 1, vec![Event::Started]);
+        assert_eq!(state(), PipelineState::Starting);
+        feed(&metrics, 1, vec![Event::Assigned(vec![]), Event::Away { end: End::Sink, error: error() }]);
+        assert_eq!((state(), metrics.snapshot().pipelines[0].away.as_slice()), (PipelineState::Away, [End::Sink].as_slice()));
+        feed(&metrics, 1, vec![Event::Back { end: End::Sink, after: Duration::ZERO }]);
+        assert_eq!(state(), PipelineState::Running);
+        feed(&metrics, 1, vec![Event::Failed { error: error(), restart_after: Some(Duration::ZERO) }]);
+        assert_eq!((state(), metrics.snapshot().pipelines[0].restarts), (PipelineState::Restarting, 1));
+        feed(&metrics, 1, vec![Event::Started, Event::Assigned(vec![]), Event::Draining]);
+        assert_eq!(state(), PipelineState::Draining);
+        feed(&metrics, 0, vec![Event::Ended { complete: true }]);
+        feed(&metrics, 1, vec![Event::Ended { complete: true }]);
+        assert_eq!(state(), PipelineState::Stopped);
+        assert!(!metrics.is_ready());
+    }
+
+    #[test]
+    fn prometheus_gets_every_family_with_its_labels() {
+        let (metrics, _) = metrics();
+        let progress = Progress { end: Some(Position(5)), next: Some(Position(3)), committed: Some(Position(1)) };
+        let rejected = Event::Rejected {
+            partition: name(0),
+            sample: Position(4),
+            reason: RejectReason::Malformed,
+            message: "not valid JSON".into(),
+            records: 2,
+            dead_letter: None,
+        };
+        let tick = Event::Progress { partitions: vec![(name(0), progress)], files_open: 1, open_bytes: 2, in_flight: 0, budget_bytes: 2 };
+        feed(&metrics, 0, vec![Event::Started, Event::Assigned(vec![]), Event::Read { records: 5, bytes: 50 }, rejected, tick]);
+        let text = metrics.prometheus();
+        for line in [
+            "kpipe_records_read_total{pipeline=\"lake\"} 5",
+            "kpipe_rejects_total{pipeline=\"lake\",reason=\"malformed\"} 2",
+            "kpipe_lag_records{pipeline=\"lake\",topic=\"orders\",partition=\"0\"} 4",
+            "kpipe_unread_records{pipeline=\"lake\",topic=\"orders\",partition=\"0\"} 2",
+            "kpipe_state{pipeline=\"lake\",state=\"running\"} 1",
+            "kpipe_open_files{pipeline=\"lake\"} 1",
+            "kpipe_budget_bytes 2",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} is missing in\n{text}");
+        }
+        assert!(text.contains("kpipe_resident_memory_bytes"));
+    }
+
+    #[test]
+    fn partitions_given_away_are_no_lag_of_ours() {
+        let (metrics, _) = metrics();
+        let progress = Progress { end: Some(Position(5)), next: Some(Position(3)), committed: Some(Position(1)) };
+        let both = vec![(name(0), progress), (name(1), progress)];
+        let tick = Event::Progress { partitions: both, files_open: 0, open_bytes: 0, in_flight: 0, budget_bytes: 0 };
+        feed(&metrics, 0, vec![Event::Started, tick, Event::Revoked(vec![name(1)])]);
+        assert_eq!((metrics.snapshot().pipelines[0].lag, metrics.snapshot().pipelines[0].partitions), (4, 1));
+    }
+}
