@@ -7,15 +7,15 @@ use futures_util::future::BoxFuture;
 use kpipe_engine::connector::{Completed, FileStore, IfExists, PART_BYTES_MIN, PartTag, UploadId};
 
 /// A promised behaviour.
-pub struct Behaviour {
+pub(crate) struct Behaviour {
     /// What is promised.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Checks it below a prefix that nothing else uses.
-    pub check: for<'a> fn(&'a dyn FileStore, &'a str) -> BoxFuture<'a, ()>,
+    pub(crate) check: for<'a> fn(&'a dyn FileStore, &'a str) -> BoxFuture<'a, ()>,
 }
 
 /// All of them.
-pub static STORE: &[Behaviour] = &[
+pub(crate) static STORE: &[Behaviour] = &[
     Behaviour { name: "visible_after_complete_only", check: |store, prefix| Box::pin(visible_after_complete_only(store, prefix)) },
     Behaviour { name: "parts_in_order_of_number", check: |store, prefix| Box::pin(parts_in_order_of_number(store, prefix)) },
     Behaviour { name: "an_object_is_never_overwritten", check: |store, prefix| Box::pin(an_object_is_never_overwritten(store, prefix)) },

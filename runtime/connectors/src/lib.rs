@@ -1,7 +1,7 @@
 //! The connectors: one folder each, with its description, its code, its README and its tests.
 
-#[cfg(any(test, feature = "real-services"))]
-pub mod conformance;
+#[cfg(test)]
+mod conformance;
 mod file;
 mod files;
 mod local;

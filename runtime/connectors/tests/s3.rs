@@ -1,5 +1,11 @@
 //! The `s3` connector against a real server: `scripts/services up s3`, then `eval "$(scripts/services env)"`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
+
+#[cfg(test)]
+#[path = "../src/conformance.rs"]
+mod conformance;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
@@ -9,7 +15,7 @@ use bytes::Bytes;
 use kpipe_compiler::plan::{
     Compression, Decode, Endpoint, FileFormat, FileTail, Naming, OptionValue, Options, Route, SecretRef, Tail, ValueFormat,
 };
-use kpipe_connectors::{ALL, conformance};
+use kpipe_connectors::ALL;
 use kpipe_engine::connector::{Completed, ConnectorDef, FileStore, IfExists, OpenRequest, PART_BYTES_MIN, Secrets};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 use tokio::runtime::Handle;

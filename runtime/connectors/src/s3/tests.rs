@@ -1,1 +1,311 @@
+//! A scripted server: what becomes of an upload when answers are lost, late or odd.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use kpipe_compiler::plan::{
+    Compression, Decode, Endpoint, FileFormat, FileTail, Naming, OptionValue, Options, Route, SecretRef, Tail, ValueFormat,
+};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, PartTag, Secrets, UploadId};
+use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+
+use super::CONNECTOR;
+
+struct Given;
+
+impl Secrets for Given {
+    fn read(&self, secret: &SecretRef) -> Result<String, ConnectorError> {
+        match secret {
+            SecretRef::Inline { place: _, value } => Ok(value.clone()),
+            other => Err(ConnectorError::new(ErrorKind::Invalid, format!("{other} is not set"))),
+        }
+    }
+}
+
+fn route(bucket: &str) -> Route {
+    Route {
+        statement: String::new(),
+        from: "t".into(),
+        decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+        project: None,
+        tail: Tail::Files(FileTail {
+            bucket: bucket.into(),
+            prefix: "p".into(),
+            partition: Vec::new(),
+            keep_partition_columns: true,
+            format: FileFormat::Json { compression: Compression::None },
+            naming: Naming::Kpipe,
+        }),
+    }
+}
+
+fn options(endpoint: &str) -> BTreeMap<String, OptionValue> {
+    let secret = SecretRef::Inline { place: "a.yaml:7".into(), value: "hidden-secret".into() };
+    BTreeMap::from([
+        ("endpoint".to_owned(), OptionValue::Text(endpoint.to_owned())),
+        ("credentials.access_key".to_owned(), OptionValue::Text("key".into())),
+        ("credentials.secret_key".to_owned(), OptionValue::Secret(secret)),
+    ])
+}
+
+fn open(options: BTreeMap<String, OptionValue>, routes: &[Route]) -> Result<Arc<dyn FileStore>, ConnectorError> {
+    let endpoint = Endpoint { connector: "s3".into(), options: Options(options) };
+    let request = OpenRequest { pipeline: "p", task: 0, endpoint: &endpoint, routes, secrets: &Given, runtime: Handle::current() };
+    (CONNECTOR.store.unwrap())(&request)
+}
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+enum Reply {
+    /// A status, headers and a body.
+    Answer(u16, &'static str, String),
+    /// Closes the connection.
+    Cut,
+}
+
+fn ok(body: &str) -> Reply {
+    Reply::Answer(200, "", format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{body}"))
+}
+
+fn completed() -> Reply {
+    ok("<CompleteMultipartUploadResult><Key>k</Key><ETag>&quot;e&quot;</ETag></CompleteMultipartUploadResult>")
+}
+
+fn refuse(status: u16, code: &str) -> Reply {
+    Reply::Answer(status, "", format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>said so.</Message></Error>"))
+}
+
+fn head(mark: &'static str) -> Reply {
+    Reply::Answer(200, mark, String::new())
+}
+
+const OURS: &str = "x-amz-meta-kpipe-upload: mark\r\n";
+const OTHERS: &str = "x-amz-meta-kpipe-upload: another\r\n";
+
+/// Answers requests in order, and notes `METHOD path?query` and whether it was conditional.
+struct Server {
+    store: Arc<dyn FileStore>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    async fn start(replies: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (noted, mut replies) = (Arc::clone(&seen), replies.into_iter());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                while let Some(request) = read(&mut connection).await {
+                    noted.lock().unwrap().push(request);
+                    match replies.next() {
+                        Some(Reply::Answer(status, headers, body)) => {
+                            let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
+                            connection.write_all(text.as_bytes()).await.unwrap();
+                        }
+                        Some(Reply::Cut) | None => break,
+                    }
+                }
+            }
+        });
+        Self { store: open(options(&endpoint), &[route("lake")]).unwrap(), seen }
+    }
+
+    async fn complete(&self, if_exists: IfExists) -> Result<Completed, ConnectorError> {
+        let part = PartTag { number: 1, etag: "e".into(), checksum: None };
+        self.store.complete("k", &UploadId("mark/id".into()), &[part], if_exists).await
+    }
+
+    fn seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+async fn read(connection: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    let end = loop {
+        let mut piece = [0; 4096];
+        let read = connection.read(&mut piece).await.ok().filter(|read| *read > 0)?;
+        request.extend_from_slice(&piece[..read]);
+        if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let text = String::from_utf8_lossy(&request[..end]).to_lowercase();
+    let length: usize = text.split("content-length: ").nth(1).map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
+    let mut rest = vec![0; (end + length).saturating_sub(request.len())];
+    connection.read_exact(&mut rest).await.ok()?;
+    let mut line: Vec<&str> = text.lines().next()?.split(' ').take(2).collect();
+    for (header, word) in [("if-none-match: *", "if-none-match"), ("x-amz-checksum-crc64nvme", "crc64"), ("unsigned-payload", "unsigned")] {
+        if text.contains(header) {
+            line.push(word);
+        }
+    }
+    Some(line.join(" "))
+}
+
+const ASK: &str = "post /lake/k?uploadid=id if-none-match";
+const LOOK: &str = "head /lake/k";
+const GIVE_UP: &str = "delete /lake/k?x-id=abortmultipartupload&uploadid=id";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_decides_what_became_of_an_upload() {
+    use Completed::{Created, Existed};
+    let cases: Vec<(&str, Vec<Reply>, Completed, Vec<&str>)> = vec![
+        ("completed", vec![completed()], Created, vec![ASK]),
+        ("an earlier answer was lost", vec![refuse(412, "PreconditionFailed"), head(OURS)], Created, vec![ASK, LOOK]),
+        ("used upload, our object", vec![refuse(404, "NoSuchUpload"), head(OURS)], Created, vec![ASK, LOOK]),
+        (
+            "another's object",
+            vec![refuse(412, "PreconditionFailed"), head(OTHERS), Reply::Answer(204, "", String::new())],
+            Existed,
+            vec![ASK, LOOK, GIVE_UP],
+        ),
+        (
+            "an object without a mark",
+            vec![refuse(412, "PreconditionFailed"), head(""), refuse(404, "NoSuchUpload")],
+            Existed,
+            vec![ASK, LOOK, GIVE_UP],
+        ),
+        (
+            "the useless upload stays",
+            vec![refuse(412, "PreconditionFailed"), head(OTHERS), refuse(503, "SlowDown")],
+            Existed,
+            vec![ASK, LOOK, GIVE_UP],
+        ),
+        (
+            "two met, the other won",
+            vec![refuse(409, "ConditionalRequestConflict"), head(OTHERS), Reply::Answer(204, "", String::new())],
+            Existed,
+            vec![ASK, LOOK, GIVE_UP],
+        ),
+        (
+            "two met, nobody won, the second attempt does",
+            vec![refuse(409, "ConditionalRequestConflict"), Reply::Answer(404, "", String::new()), completed()],
+            Created,
+            vec![ASK, LOOK, ASK],
+        ),
+    ];
+    for (name, replies, expected, requests) in cases {
+        let server = Server::start(replies).await;
+        assert_eq!(server.complete(IfExists::Keep).await.unwrap(), expected, "{name}");
+        assert_eq!(server.seen(), requests, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_never_taken_for_success() {
+    let conflict = || [refuse(409, "ConditionalRequestConflict"), Reply::Answer(404, "", String::new())];
+    let server = Server::start([conflict(), conflict(), conflict()].concat()).await;
+    let error = server.complete(IfExists::Keep).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::Reopen), "{error}");
+    assert_eq!(server.seen(), [ASK, LOOK, ASK, LOOK, ASK, LOOK]);
+
+    let server = Server::start(vec![refuse(404, "NoSuchUpload"), Reply::Answer(404, "", String::new())]).await;
+    let error = server.complete(IfExists::Keep).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::Reopen), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_again() {
+    for lost in [Reply::Cut, refuse(500, "InternalError"), refuse(503, "SlowDown"), ok("<Error><Code>InternalError</Code></Error>")] {
+        let server = Server::start(vec![lost.clone(), refuse(412, "PreconditionFailed"), head(OURS)]).await;
+        let error = server.complete(IfExists::Keep).await.unwrap_err();
+        assert_eq!((error.kind, error.retry), (ErrorKind::Unreachable, Retry::Backoff), "{lost:?}: {error}");
+        assert_eq!(server.complete(IfExists::Keep).await.unwrap(), Completed::Created, "{lost:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_is_not_conditional() {
+    let server = Server::start(vec![completed(), refuse(404, "NoSuchUpload"), head(OURS), refuse(404, "NoSuchUpload"), head(OTHERS)]).await;
+    assert_eq!(server.complete(IfExists::Replace).await.unwrap(), Completed::Created);
+    assert_eq!(server.complete(IfExists::Replace).await.unwrap(), Completed::Created);
+    assert_eq!(server.complete(IfExists::Replace).await.unwrap_err().retry, Retry::Reopen);
+    assert_eq!(server.seen()[0], "post /lake/k?uploadid=id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_without_conditions_is_looked_at_first() {
+    let nothing = || Reply::Answer(404, "", String::new());
+    let replies = vec![refuse(501, "NotImplemented"), nothing(), completed(), nothing(), completed(), head(OURS), head(OURS)];
+    let server = Server::start(replies).await;
+    assert_eq!(server.complete(IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(server.complete(IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(server.complete(IfExists::Keep).await.unwrap(), Completed::Created);
+    let plain = "post /lake/k?uploadid=id";
+    assert_eq!(server.seen(), [ASK, LOOK, plain, LOOK, plain, LOOK, LOOK]);
+}
+
+fn begun() -> Reply {
+    ok("<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_is_guarded_by_a_checksum_and_not_hashed() {
+    let server = Server::start(vec![begun(), Reply::Answer(200, "etag: \"e\"\r\n", String::new())]).await;
+    let upload = server.store.begin("k").await.unwrap();
+    assert!(upload.0.ends_with("/id"), "{upload:?}");
+    let tag = server.store.part("k", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
+    assert_eq!((tag.number, tag.etag.as_str()), (1, "\"e\""));
+    assert_eq!(server.seen(), ["post /lake/k?uploads", "put /lake/k?x-id=uploadpart&partnumber=1&uploadid=id crc64 unsigned"]);
+    let error = server.store.part("k", &upload, 10_001, Bytes::new()).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Invalid && error.help.unwrap().contains("flush.bytes"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_without_checksums_is_not_asked_for_them() {
+    let sent = || Reply::Answer(200, "etag: \"e\"\r\n", String::new());
+    let server = Server::start(vec![refuse(400, "InvalidArgument"), begun(), sent(), begun(), sent()]).await;
+    let upload = server.store.begin("k").await.unwrap();
+    server.store.part("k", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
+    server.store.begin("k").await.unwrap();
+    server.store.put("k", Bytes::from_static(b"text")).await.unwrap();
+    let seen = server.seen();
+    assert_eq!(seen.len(), 5);
+    assert!(seen.iter().all(|request| !request.contains("crc64")), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_says_what_to_do() {
+    for (reply, kind, retry, said) in [
+        (refuse(403, "AccessDenied"), ErrorKind::Denied, Retry::No, "login \"key\" has no right to it (403 AccessDenied: said so)"),
+        (refuse(403, "RequestTimeTooSkewed"), ErrorKind::Unreachable, Retry::Backoff, "this machine's clock is wrong"),
+        (refuse(400, "ExpiredToken"), ErrorKind::Denied, Retry::No, "whose time is over"),
+        (refuse(404, "NoSuchBucket"), ErrorKind::Missing, Retry::No, "bucket \"lake\" does not exist"),
+        (refuse(301, "PermanentRedirect"), ErrorKind::Invalid, Retry::No, "another region"),
+        (refuse(503, "SlowDown"), ErrorKind::Unreachable, Retry::Backoff, "503 SlowDown"),
+        (Reply::Cut, ErrorKind::Unreachable, Retry::Backoff, "cannot write s3://lake/k: "),
+    ] {
+        let server = Server::start(vec![reply.clone()]).await;
+        let error = server.store.begin("k").await.unwrap_err();
+        assert_eq!((error.kind, error.retry), (kind, retry), "{reply:?}: {error}");
+        assert!(error.message.contains(said), "{error}");
+        assert!(!format!("{error:?}").contains("hidden-secret"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_do_not_go_together_are_refused() {
+    let mut half = options("http://127.0.0.1:9");
+    half.remove("credentials.secret_key");
+    let error = open(half, &[route("lake")]).map(drop).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert_eq!(error.message, "s3: `credentials.access_key` is given without `credentials.secret_key`");
+
+    let error = open(options("http://127.0.0.1:9"), &[route("a"), route("b")]).map(drop).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Bug);
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    std::fs::write(&file, "no certificate").unwrap();
+    for (ca, kind) in [(file.to_str().unwrap(), ErrorKind::Invalid), ("/does/not/exist", ErrorKind::LocalIo)] {
+        let mut given = options("https://127.0.0.1:9");
+        given.insert("tls.ca".into(), OptionValue::Text(ca.to_owned()));
+        assert_eq!(open(given, &[route("lake")]).map(drop).unwrap_err().kind, kind, "{ca}");
+    }
+}
