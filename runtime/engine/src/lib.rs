@@ -6,6 +6,7 @@ pub mod connector;
 pub mod env;
 pub mod error;
 pub mod event;
+mod expr;
 #[cfg(test)]
 mod fixture;
 mod format;

@@ -22,13 +22,13 @@
 //!         projector.schema()                                       -> Option<SchemaRef>; None passes payloads through
 //!     partition::Partitioner::new(route, &file_tail)               -> Result<Partitioner, StageError>
 //!     encode::Encoding::new(route, &file_tail, schema)             -> Result<Encoding, StageError>
-//!     transform::Keys::new(route, fields, delimiter)               -> Result<Keys, StageError>; only for KeyPlan::Fields
+//!     transform::Keys::new(route, &record_tail.key)                -> Result<Option<Keys>, StageError>; None: of the record
 //!     encode::Values::new(&format, schema)                         -> Result<Values, StageError>; a record sink's values
 //! per batch and route
 //!     decoder.decode(&raw, route_index, &mut rejects)              -> RowBatch
-//!     projector.project(&raw, row_batch, &mut rejects)             -> RowBatch; fills `output`
-//!     partitioner.split(&raw, row_batch, &mut rejects)             -> RouteRows
-//!     keys.make(&raw, row_batch, &mut rejects)                     -> (RowBatch, BinaryArray); rows without a key are rejected
+//!     projector.project(&raw, row_batch, &mut rejects)             -> Result<RowBatch, StageError>; fills `output`
+//!     partitioner.split(&raw, row_batch, &mut rejects)             -> Result<RouteRows, StageError>
+//!     keys.make(&raw, row_batch, &mut rejects)                     -> Result<(RowBatch, BinaryArray), StageError>
 //!     values.encode(&raw, &row_batch)                              -> Result<BinaryArray, StageError>
 //! per file
 //!     encoding.open()                                              -> Box<dyn FileEncoder>
@@ -37,11 +37,14 @@
 
 pub mod decode;
 pub mod read;
+pub mod transform;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::{filter, filter_record_batch};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 
 use crate::connector::{PartTag, UploadId};
@@ -73,6 +76,18 @@ impl RowBatch {
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Drops the rows (by their index here, not in the [`RawBatch`]) for which `drop` holds. The delta stays.
+    ///
+    /// # Errors
+    /// A bug: columns of another length.
+    pub(crate) fn drop_rows(self, drop: &[bool]) -> Result<Self, ArrowError> {
+        let keep: BooleanArray = drop.iter().map(|drop| Some(!drop)).collect();
+        let decoded = self.decoded.iter().map(|array| filter(array, &keep)).collect::<Result<_, _>>()?;
+        let output = self.output.map(|output| filter_record_batch(&output, &keep)).transpose()?;
+        let rows = self.rows.iter().zip(drop).filter(|(_, drop)| !**drop).map(|(row, _)| *row).collect();
+        Ok(Self { rows, decoded, output, ..self })
     }
 
     /// True if every row was dropped; the delta still counts.

@@ -7,6 +7,7 @@
 //! | numbers, strings, times, base64 | `number`, `string`, `time`, `base64` |
 //! | a value that no column wants | `skip` |
 //! | many bytes at a time | `scan` |
+//! | columns back into JSON; JSON on one line | `write`, `minify` |
 //!
 //! Every value is checked to be exactly one JSON text (RFC 8259), also the parts that no column wants. Of several keys of one name the
 //! last one counts.
@@ -14,12 +15,14 @@
 mod base64;
 mod column;
 mod error;
+mod minify;
 mod number;
 mod scan;
 mod shape;
 mod skip;
 mod string;
 mod time;
+mod write;
 
 use std::sync::Arc;
 
@@ -27,7 +30,9 @@ use arrow::array::{ArrayRef, NullArray};
 use kpipe_compiler::plan::DecodeColumn;
 
 pub(crate) use error::{Bad, BadKind};
+pub(crate) use minify::one_line;
 use shape::Take;
+pub(crate) use write::{Cells, NoText, Rows, TimeStyle};
 
 /// Deepest nesting of objects and arrays.
 pub(crate) const DEPTH_MAX: usize = 128;

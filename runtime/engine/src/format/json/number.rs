@@ -169,10 +169,7 @@ fn parts(text: &[u8], start: usize) -> Result<Parts, Box<Bad>> {
 }
 
 #[cold]
-fn slow<T: std::str::FromStr>(text: &[u8], start: usize, finite: fn(T) -> bool, name: &str) -> Result<(T, usize), Box<Bad>>
-where
-    T: Copy,
-{
+fn slow<T: std::str::FromStr + Copy>(text: &[u8], start: usize, finite: fn(T) -> bool, name: &str) -> Result<(T, usize), Box<Bad>> {
     let end = skip(text, start)?;
     let number = std::str::from_utf8(&text[start..end]).ok().and_then(|digits| digits.parse::<T>().ok());
     match number {

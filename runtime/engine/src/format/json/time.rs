@@ -62,6 +62,68 @@ fn days(year: i32, month: i32, day: i32) -> i32 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
+/// Appends a day as `2024-02-29`.
+pub(super) fn write_date(day: i32, out: &mut Vec<u8>) {
+    let (year, month, day) = civil(i64::from(day));
+    if year < 0 {
+        out.push(b'-');
+    }
+    pad(year.unsigned_abs(), 4, out);
+    out.push(b'-');
+    pad(month, 2, out);
+    out.push(b'-');
+    pad(day, 2, out);
+}
+
+/// Appends an instant as `2024-02-29T12:00:00.000Z`.
+pub(super) fn write_ms(ms: i64, out: &mut Vec<u8>) {
+    write_instant(ms.div_euclid(1000), ms.rem_euclid(1000) as u64, 3, out);
+}
+
+/// Appends an instant as `2024-02-29T12:00:00.000000Z`.
+pub(super) fn write_us(us: i64, out: &mut Vec<u8>) {
+    write_instant(us.div_euclid(1_000_000), us.rem_euclid(1_000_000) as u64, 6, out);
+}
+
+fn write_instant(seconds: i64, fraction: u64, digits: usize, out: &mut Vec<u8>) {
+    let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) as u64);
+    let (year, month, day) = civil(day);
+    if year < 0 {
+        out.push(b'-');
+    }
+    pad(year.unsigned_abs(), 4, out);
+    for (before, part) in [(b'-', month), (b'-', day), (b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
+        out.push(before);
+        pad(part, 2, out);
+    }
+    out.push(b'.');
+    pad(fraction, digits, out);
+    out.push(b'Z');
+}
+
+fn pad(number: u64, width: usize, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut at) = (number, digits.len());
+    while rest > 0 || digits.len() - at < width {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Year, month and day of a day since 1970: the way back of [`days`].
+fn civil(day: i64) -> (i64, u64, u64) {
+    let day = day + 719_468;
+    let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month as u64, (of_year - (153 * shifted + 2) / 5 + 1) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -100,7 +162,26 @@ mod tests {
         fn instants_agree_with_jiff(us in -62_135_596_800_000_000_i64..253_402_207_200_000_000) {
             let text = jiff::Timestamp::from_microsecond(us).unwrap().to_string();
             prop_assert_eq!(instant_us(text.as_bytes()), Some(us), "{}", text);
-            prop_assert_eq!(date(&text.as_bytes()[..10]), i32::try_from(us.div_euclid(86_400_000_000)).ok());
+            let day = i32::try_from(us.div_euclid(86_400_000_000)).unwrap();
+            prop_assert_eq!(date(&text.as_bytes()[..10]), Some(day));
+            let mut out = Vec::new();
+            write_date(day, &mut out);
+            prop_assert_eq!(out.as_slice(), &text.as_bytes()[..10]);
+            out.clear();
+            write_us(us, &mut out);
+            prop_assert_eq!(instant_us(&out), Some(us));
+            out.clear();
+            write_ms(us / 1000, &mut out);
+            prop_assert_eq!(instant_us(&out), Some(us / 1000 * 1000));
+        }
+
+        #[test]
+        fn any_instant_can_be_written(instant: i64) {
+            let mut out = Vec::new();
+            write_us(instant, &mut out);
+            write_ms(instant, &mut out);
+            write_date(instant as i32, &mut out);
+            prop_assert!(out.is_ascii());
         }
     }
 }
