@@ -1,9 +1,119 @@
 //! Text files: read once or followed while they grow, and written line by line.
 
+mod glob;
+mod lines;
+mod output;
+mod positions;
+mod scan;
+mod sink;
+mod source;
 mod spec;
 
-use kpipe_engine::connector::ConnectorDef;
+use std::fs::File;
+use std::path::PathBuf;
+
+use kpipe_compiler::plan::Options;
+use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PartitionInspection, PlanStore, RecordSink, Source};
+use kpipe_engine::error::{ConnectorError, ErrorKind};
+
+use crate::files::{DiskPlans, disk};
+use positions::Positions;
+use scan::Wanted;
+use source::{FileSource, Mode, Settings};
 
 /// The connector.
-pub(crate) static CONNECTOR: ConnectorDef =
-    ConnectorDef { spec: &spec::SPEC, source: None, records: None, store: None, inspect: None, plans: None };
+pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
+    spec: &spec::SPEC,
+    source: Some(open_source),
+    records: Some(open_sink),
+    store: None,
+    inspect: Some(inspect),
+    plans: Some(plans),
+};
+
+/// The longest line where the options say nothing.
+const LINE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+
+fn dir(options: &Options) -> Result<PathBuf, ConnectorError> {
+    let dir = options.text("dir").filter(|dir| !dir.is_empty());
+    dir.map(PathBuf::from).ok_or_else(|| ConnectorError::new(ErrorKind::Invalid, "file: `dir` is not set"))
+}
+
+fn settings(request: &OpenRequest<'_>) -> Result<Settings, ConnectorError> {
+    let options = &request.endpoint.options;
+    let mode = if options.text("mode") == Some("once") { Mode::Once } else { Mode::Tail };
+    let line_bytes_max = options.bytes("line_max").unwrap_or(LINE_BYTES_MAX);
+    Ok(Settings { dir: dir(options)?, mode, line_bytes_max, wanted: Wanted::of(request.routes)? })
+}
+
+fn positions_path(request: &OpenRequest<'_>, settings: &Settings) -> PathBuf {
+    let given = request.endpoint.options.text("positions").map(PathBuf::from);
+    given.unwrap_or_else(|| positions::default_path(&settings.dir, request.pipeline))
+}
+
+fn open_source(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, ConnectorError> {
+    let settings = settings(request)?;
+    let positions = match request.task {
+        0 => Some(Positions::open(positions_path(request, &settings), &settings.dir)?),
+        _ => None,
+    };
+    Ok(Box::new(FileSource::new(settings, positions)))
+}
+
+fn open_sink(request: &OpenRequest<'_>) -> Result<Box<dyn RecordSink>, ConnectorError> {
+    let dir = dir(&request.endpoint.options)?;
+    disk::create_dirs(&dir).map_err(|error| disk::failed("create", &dir, &error))?;
+    Ok(Box::new(sink::FileSink::new(dir)))
+}
+
+fn plans(request: &OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError> {
+    Ok(Box::new(DiskPlans::new(dir(&request.endpoint.options)?)))
+}
+
+fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
+    // `mode` has a default, so every source has it and no sink.
+    if request.endpoint.options.text("mode").is_some() { inspect_source(request) } else { inspect_sink(request) }
+}
+
+fn inspect_sink(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
+    let dir = dir(&request.endpoint.options)?;
+    output::inspect(&dir)?;
+    Ok(Inspection { system: format!("files below {}", dir.display()), ..Inspection::default() })
+}
+
+fn inspect_source(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
+    let settings = settings(request)?;
+    let dir = &settings.dir;
+    if !dir.is_dir() {
+        let missing = format!("the directory {} does not exist; create it, or correct `dir`", dir.display());
+        return Ok(Inspection { system: format!("files below {}", dir.display()), missing: vec![missing], ..Inspection::default() });
+    }
+    let found = scan::files(dir, &settings.wanted)?;
+    let system =
+        format!("{} below {}", if found.len() == 1 { "1 file".to_owned() } else { format!("{} files", found.len()) }, dir.display());
+    let missing = scan::missing(&settings.wanted, &found).into_iter();
+    let missing = missing.map(|name| format!("the file {} does not exist; correct the name in FROM or `dir`", dir.join(name).display()));
+    let saved_path = positions_path(request, &settings);
+    let saved = positions::look(&saved_path)?;
+    let mut partitions = Vec::new();
+    for name in found.keys() {
+        let path = dir.join(name);
+        let failed = |error: std::io::Error| disk::failed("read", &path, &error);
+        let file = File::open(&path).map_err(failed)?;
+        let committed = saved.get(name);
+        let start = positions::resume(&saved_path, &path, committed, &file)?;
+        partitions.push(PartitionInspection {
+            topic: name.clone(),
+            partition: 0,
+            low: lines::position(0),
+            high: lines::position(file.metadata().map_err(failed)?.len()),
+            committed: committed.map(|saved| lines::position(saved.position)),
+            start: lines::position(start),
+        });
+    }
+    let missing = if settings.mode == Mode::Once { missing.collect() } else { Vec::new() };
+    Ok(Inspection { system, partitions, missing })
+}
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,13 @@ pub(crate) fn check(key: &str) -> Result<(), ConnectorError> {
 
 /// The key of one of kpipe's own objects: `<prefix>/.kpipe/<pipeline>/<name>`. Two pipelines that write below one prefix keep theirs apart.
 pub(crate) fn own(prefix: &str, pipeline: &str, name: &str) -> String {
-    let pipeline: String = pipeline.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
+    let pipeline = one_name(pipeline);
     if prefix.is_empty() { format!("{OWN}/{pipeline}/{name}") } else { format!("{prefix}/{OWN}/{pipeline}/{name}") }
+}
+
+/// A pipeline's name as one part of a path.
+pub(crate) fn one_name(pipeline: &str) -> String {
+    pipeline.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect()
 }
 
 #[cfg(test)]

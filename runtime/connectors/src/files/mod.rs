@@ -7,5 +7,5 @@ mod plans;
 mod wait;
 
 pub(crate) use options::{CLAUSES, FORMATS, OPTIONS, PROPERTIES, join};
-pub(crate) use plans::StorePlans;
+pub(crate) use plans::{DiskPlans, StorePlans};
 pub(crate) use wait::wait;
