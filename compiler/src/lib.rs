@@ -10,4 +10,5 @@ pub mod report;
 pub mod schema;
 pub mod sources;
 pub mod time_pattern;
+pub mod units;
 pub mod yaml;
