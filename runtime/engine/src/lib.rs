@@ -16,4 +16,5 @@ pub mod path;
 pub mod position;
 pub mod records;
 pub mod reject;
+mod retry;
 pub mod state;

@@ -60,6 +60,9 @@ pub(crate) const ABORT_WAIT: Duration = Duration::from_secs(2);
 /// No acknowledgement for so long while records are in flight: the sink counts as away.
 pub(crate) const ACKS_MISSING: Duration = Duration::from_secs(10);
 
+/// A system that fails for so long counts as away; a shorter failure is only counted.
+pub(crate) const AWAY_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a task says where it stands.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 

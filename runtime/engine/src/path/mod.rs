@@ -35,12 +35,17 @@
 //!     encoding.extension()                                         -> &str, without the leading dot: `snappy.parquet`, `json.gz`
 //! ```
 
+pub(crate) mod commit;
 pub mod decode;
 pub mod read;
+pub(crate) mod roll;
+pub(crate) mod sequence;
 pub mod transform;
+pub(crate) mod upload;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::{filter, filter_record_batch};
@@ -217,13 +222,15 @@ pub enum RollReason {
     Idle,
     /// Memory was short.
     Memory,
+    /// As many files were open as may be.
+    Files,
     /// The pipeline stops and drains, or has caught up.
     Stop,
 }
 
 impl RollReason {
     /// All of them, for metrics.
-    pub const ALL: [Self; 6] = [Self::Records, Self::Bytes, Self::Interval, Self::Idle, Self::Memory, Self::Stop];
+    pub const ALL: [Self; 7] = [Self::Records, Self::Bytes, Self::Interval, Self::Idle, Self::Memory, Self::Files, Self::Stop];
 
     /// The word for people, logs and metrics.
     #[must_use]
@@ -234,6 +241,7 @@ impl RollReason {
             Self::Interval => "interval",
             Self::Idle => "idle",
             Self::Memory => "memory",
+            Self::Files => "files",
             Self::Stop => "stop",
         }
     }
@@ -308,4 +316,50 @@ pub struct StagedSet {
     pub reason: RollReason,
     /// Its files.
     pub files: Vec<StagedFile>,
+}
+
+/// A set that counts.
+#[derive(Clone, Debug)]
+pub struct CommittedSet {
+    /// Its number.
+    pub id: SetId,
+    /// The source partition.
+    pub partition: PartitionId,
+    /// What the set moves the position over.
+    pub delta: Delta,
+    /// Its files.
+    pub files: Vec<FileFacts>,
+    /// How many of them had been there already.
+    pub existed: usize,
+}
+
+/// What became of a set outside the task's thread.
+#[derive(Debug)]
+pub enum SetResult {
+    /// All its files are prepared.
+    Staged(StagedSet),
+    /// It counts.
+    Committed(CommittedSet),
+    /// Neither will happen.
+    Failed {
+        /// Its number.
+        id: SetId,
+        /// The source partition.
+        partition: PartitionId,
+        /// Why.
+        error: ConnectorError,
+    },
+}
+
+/// A set on its way to the store. Whoever drops it gives the set up, unless it was staged by then.
+#[derive(Debug)]
+pub struct Upload {
+    /// Shared with the work under way.
+    pub(crate) is_given_up: Arc<AtomicBool>,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
 }

@@ -1,0 +1,331 @@
+//! The roll stage: which rows go into which open file, and when the files of a source partition are closed, all together.
+//!
+//! A state machine: time comes in with each call, closed sets go out. Sets of different source partitions know nothing of each other.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::AHashMap;
+use bytes::Bytes;
+use kpipe_compiler::plan::Flush;
+
+use super::{FileEncoder, FileRows, PartBatch, Pick, RollReason, RouteRows, StageError};
+use crate::limits::{FILES_OPEN_MAX, PART_BYTES};
+use crate::position::{Delta, PartitionId, Position};
+use crate::records::RawBatch;
+
+/// Opens files for a route.
+pub(crate) trait OpenFiles {
+    /// A new, empty file.
+    fn open(&self, route: usize) -> Box<dyn FileEncoder>;
+}
+
+/// A set that takes no more rows; its files are whole.
+#[derive(Debug)]
+pub(crate) struct ClosedSet {
+    pub(crate) partition: PartitionId,
+    pub(crate) delta: Delta,
+    pub(crate) reason: RollReason,
+    pub(crate) files: Vec<ClosedFile>,
+}
+
+/// A whole file without a name.
+#[derive(Debug)]
+pub(crate) struct ClosedFile {
+    pub(crate) route: usize,
+    pub(crate) folder: Arc<str>,
+    pub(crate) first: Position,
+    pub(crate) last: Position,
+    /// Earliest and latest time of its records, where they have one.
+    pub(crate) times_ms: Option<(i64, i64)>,
+    pub(crate) records: u64,
+    /// Each of [`PART_BYTES`], but for the last; at least one.
+    pub(crate) parts: Vec<Bytes>,
+}
+
+/// The open sets of a task.
+pub(crate) struct Roller {
+    flush: Flush,
+    sees_times: bool,
+    sets: BTreeMap<PartitionId, OpenSet>,
+}
+
+impl Roller {
+    /// `sees_times`: the names of files hold times, so that each record's time is looked at.
+    pub(crate) fn new(flush: Flush, sees_times: bool) -> Self {
+        Self { flush, sees_times, sets: BTreeMap::new() }
+    }
+
+    /// Appends a batch. Where the limit of records falls into it, it is cut exactly there: the sets that became full come back.
+    pub(crate) fn append(
+        &mut self,
+        now: Duration,
+        raw: &RawBatch,
+        batch: &PartBatch,
+        files: &dyn OpenFiles,
+    ) -> Result<Vec<ClosedSet>, StageError> {
+        let counted = counted_rows(&batch.routes);
+        let mut closed = Vec::new();
+        let (mut from, mut start) = (0_usize, batch.delta.start);
+        loop {
+            let set = self.sets.entry(batch.partition).or_insert_with(|| OpenSet::new(start, now, self.sees_times));
+            let room = self.flush.records.map_or(usize::MAX, |records_max| as_usize(records_max.saturating_sub(set.records).max(1)));
+            let to = counted.len().min(from.saturating_add(room));
+            let is_last = to == counted.len();
+            let end = if is_last { batch.delta.end } else { raw.records.position(counted[to - 1] as usize + 1) };
+            if to > from {
+                let rows = counted[from]..counted[to - 1] + 1;
+                set.append(raw, &batch.routes, rows, files)?;
+                set.records += (to - from) as u64;
+            }
+            set.delta =
+                set.delta.then(Delta::new(start, end)).map_err(|overlap| StageError::new("roll", format!("a batch again: {overlap}")))?;
+            if !raw.records.is_empty() {
+                set.last_at = now;
+            }
+            if let Some(reason) = set.full(&self.flush) {
+                closed.extend(self.close(batch.partition, reason)?);
+            }
+            if is_last {
+                return Ok(closed);
+            }
+            (from, start) = (to, end);
+        }
+    }
+
+    /// Closes what is due by time.
+    pub(crate) fn due(&mut self, now: Duration) -> Result<Vec<ClosedSet>, StageError> {
+        let due: Vec<_> = self.sets.iter().filter_map(|(id, set)| set.due(&self.flush, now).map(|reason| (*id, reason))).collect();
+        let mut closed = Vec::new();
+        for (partition, reason) in due {
+            closed.extend(self.close(partition, reason)?);
+        }
+        Ok(closed)
+    }
+
+    /// When something will be due if no record comes.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let (interval, idle) = (Duration::from_millis(self.flush.interval_ms), Duration::from_millis(self.flush.idle_ms));
+        self.sets.values().map(|set| (set.first_at + interval).min(set.last_at + idle)).min()
+    }
+
+    /// Closes the set of a partition, if there is one.
+    pub(crate) fn close(&mut self, partition: PartitionId, reason: RollReason) -> Result<Option<ClosedSet>, StageError> {
+        let Some(set) = self.sets.remove(&partition) else { return Ok(None) };
+        let OpenSet { delta, files, records: _, first_at: _, last_at: _, held_bytes: _, file_bytes: _, sees_times: _ } = set;
+        let mut closed = files.into_iter().map(|(key, file)| file.finish(key)).collect::<Result<Vec<_>, _>>()?;
+        closed.sort_by(|one, other| (one.route, &one.folder).cmp(&(other.route, &other.folder)));
+        Ok(Some(ClosedSet { partition, delta, reason, files: closed }))
+    }
+
+    /// Closes the sets of all partitions.
+    pub(crate) fn close_all(&mut self, reason: RollReason) -> Result<Vec<ClosedSet>, StageError> {
+        let partitions: Vec<_> = self.sets.keys().copied().collect();
+        let mut closed = Vec::new();
+        for partition in partitions {
+            closed.extend(self.close(partition, reason)?);
+        }
+        Ok(closed)
+    }
+
+    /// Closes the set that holds most memory.
+    pub(crate) fn close_largest(&mut self) -> Result<Option<ClosedSet>, StageError> {
+        let largest = self.sets.iter().max_by_key(|(id, set)| (set.held_bytes, Reverse(**id))).map(|(id, _)| *id);
+        largest.map_or(Ok(None), |partition| self.close(partition, RollReason::Memory))
+    }
+
+    /// Forgets the open files of a partition.
+    pub(crate) fn discard(&mut self, partition: PartitionId) {
+        self.sets.remove(&partition);
+    }
+
+    /// Memory that all open files hold.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.sets.values().map(|set| set.held_bytes).sum()
+    }
+
+    /// Open files.
+    pub(crate) fn files_open(&self) -> usize {
+        self.sets.values().map(|set| set.files.len()).sum()
+    }
+
+    /// True if no set is open, not even one without files.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+}
+
+/// The rows that count for the limit of records: those that at least one route keeps.
+fn counted_rows(routes: &[RouteRows]) -> Cow<'_, [u32]> {
+    match routes {
+        [] => Cow::Borrowed(&[]),
+        [only] => Cow::Borrowed(&only.rows.rows),
+        several => {
+            let mut all: Vec<u32> = several.iter().flat_map(|route| &route.rows.rows).copied().collect();
+            all.sort_unstable();
+            all.dedup();
+            Cow::Owned(all)
+        }
+    }
+}
+
+fn as_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Route and folder.
+type FileKey = (usize, Arc<str>);
+
+struct OpenSet {
+    delta: Delta,
+    records: u64,
+    first_at: Duration,
+    last_at: Duration,
+    files: AHashMap<FileKey, OpenFile>,
+    held_bytes: usize,
+    file_bytes: u64,
+    sees_times: bool,
+}
+
+impl OpenSet {
+    fn new(start: Position, now: Duration, sees_times: bool) -> Self {
+        let delta = Delta::new(start, start);
+        Self { delta, records: 0, first_at: now, last_at: now, files: AHashMap::new(), held_bytes: 0, file_bytes: 0, sees_times }
+    }
+
+    fn full(&self, flush: &Flush) -> Option<RollReason> {
+        if flush.records.is_some_and(|records_max| self.records >= records_max) {
+            return Some(RollReason::Records);
+        }
+        if self.file_bytes >= flush.bytes {
+            return Some(RollReason::Bytes);
+        }
+        (self.files.len() >= FILES_OPEN_MAX).then_some(RollReason::Files)
+    }
+
+    fn due(&self, flush: &Flush, now: Duration) -> Option<RollReason> {
+        if now >= self.first_at + Duration::from_millis(flush.interval_ms) {
+            return Some(RollReason::Interval);
+        }
+        (now >= self.last_at + Duration::from_millis(flush.idle_ms)).then_some(RollReason::Idle)
+    }
+
+    /// Appends the rows of all routes that came from these source rows.
+    fn append(&mut self, raw: &RawBatch, routes: &[RouteRows], source: Range<u32>, files: &dyn OpenFiles) -> Result<(), StageError> {
+        for route in routes {
+            let rows = &route.rows.rows;
+            let range = rows.partition_point(|row| *row < source.start)..rows.partition_point(|row| *row < source.end);
+            if range.is_empty() {
+                continue;
+            }
+            if route.folder_of_row.is_empty() {
+                self.write(raw, route, 0, Pick::Range(range), files)?;
+                continue;
+            }
+            let (order, bounds) = by_folder(&route.folder_of_row, range, route.folders.len());
+            for (folder, bound) in bounds.windows(2).enumerate() {
+                if bound[0] < bound[1] {
+                    self.write(raw, route, folder, Pick::Indices(&order[bound[0]..bound[1]]), files)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, raw: &RawBatch, route: &RouteRows, folder: usize, pick: Pick<'_>, files: &dyn OpenFiles) -> Result<(), StageError> {
+        let index = route.rows.route;
+        let key = (index, Arc::clone(&route.folders[folder]));
+        let file = self.files.entry(key).or_insert_with(|| OpenFile::new(files.open(index)));
+        let (held_before, bytes_before) = (file.held_bytes(), file.encoder.file_bytes());
+        let rows = FileRows { raw, batch: &route.rows, pick };
+        file.append(&rows)?;
+        if self.sees_times {
+            file.see_times(&rows);
+        }
+        self.held_bytes = (self.held_bytes + file.held_bytes()).saturating_sub(held_before);
+        self.file_bytes = (self.file_bytes + file.encoder.file_bytes()).saturating_sub(bytes_before);
+        Ok(())
+    }
+}
+
+/// The rows of a range sorted by folder, and where each folder's rows begin: folder `f` has `order[bounds[f]..bounds[f + 1]]`.
+fn by_folder(folder_of_row: &[u32], range: Range<usize>, folders: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut bounds = vec![0; folders + 1];
+    for folder in &folder_of_row[range.clone()] {
+        bounds[*folder as usize + 1] += 1;
+    }
+    for folder in 0..folders {
+        bounds[folder + 1] += bounds[folder];
+    }
+    let mut next = bounds.clone();
+    let mut order = vec![0; range.len()];
+    for row in range {
+        let slot = &mut next[folder_of_row[row] as usize];
+        order[*slot] = row as u32;
+        *slot += 1;
+    }
+    (order, bounds)
+}
+
+struct OpenFile {
+    encoder: Box<dyn FileEncoder>,
+    parts: Vec<Bytes>,
+    span: Option<(Position, Position)>,
+    times_ms: Option<(i64, i64)>,
+    records: u64,
+}
+
+impl OpenFile {
+    fn new(encoder: Box<dyn FileEncoder>) -> Self {
+        Self { encoder, parts: Vec::new(), span: None, times_ms: None, records: 0 }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.encoder.memory_bytes() + self.parts.len() * PART_BYTES
+    }
+
+    fn append(&mut self, rows: &FileRows<'_>) -> Result<(), StageError> {
+        self.encoder.write(rows)?;
+        while let Some(part) = self.encoder.take_part(PART_BYTES) {
+            self.parts.push(part);
+        }
+        self.records += rows.pick.len() as u64;
+        let source_row = |row: usize| rows.batch.rows[row] as usize;
+        let (low, high) = match &rows.pick {
+            Pick::Range(range) => (source_row(range.start), source_row(range.end - 1)),
+            Pick::Indices(indices) => (source_row(indices[0] as usize), source_row(indices[indices.len() - 1] as usize)),
+        };
+        let (first, last) = (rows.raw.records.position(low), rows.raw.records.position(high));
+        self.span = Some((self.span.map_or(first, |span| span.0), last));
+        Ok(())
+    }
+
+    fn see_times(&mut self, rows: &FileRows<'_>) {
+        let time = |row: usize| rows.raw.records.timestamp_ms(rows.batch.rows[row] as usize);
+        match &rows.pick {
+            Pick::Range(range) => range.clone().for_each(|row| self.see_time(time(row))),
+            Pick::Indices(indices) => indices.iter().for_each(|row| self.see_time(time(*row as usize))),
+        }
+    }
+
+    fn see_time(&mut self, time_ms: Option<i64>) {
+        let Some(time) = time_ms else { return };
+        self.times_ms = Some(self.times_ms.map_or((time, time), |(earliest, latest)| (earliest.min(time), latest.max(time))));
+    }
+
+    fn finish(mut self, (route, folder): FileKey) -> Result<ClosedFile, StageError> {
+        let mut rest = self.encoder.finish()?;
+        while rest.len() > PART_BYTES {
+            self.parts.push(rest.split_to(PART_BYTES));
+        }
+        if !rest.is_empty() || self.parts.is_empty() {
+            self.parts.push(rest);
+        }
+        let (first, last) = self.span.ok_or_else(|| StageError::new("roll", "a file without rows"))?;
+        Ok(ClosedFile { route, folder, first, last, times_ms: self.times_ms, records: self.records, parts: self.parts })
+    }
+}
