@@ -70,7 +70,7 @@ impl Stop<'_> {
             .or_else(|| self.missing_value())
             .or_else(|| self.starred_name())
             .or_else(|| self.unexpected())
-            .unwrap_or_else(|| self.expected(None))
+            .unwrap_or_else(|| self.expected(self.second_source()))
     }
 
     fn token(&self) -> Option<Token> {
@@ -102,6 +102,11 @@ impl Stop<'_> {
 
     fn expected(&self, help: Option<&str>) -> SyntaxError {
         SyntaxError::Expected { expected: expected(self.rules), found: self.found(), span: self.span(), help: help.map(str::to_owned) }
+    }
+
+    fn second_source(&self) -> Option<&'static str> {
+        let is_comma = self.token().is_some_and(|token| token.kind == TokenKind::Comma);
+        (is_comma && self.clause.keyword == Keyword::From).then_some("a statement reads one source; write one statement for each")
     }
 
     fn trailing_comma(&self) -> Option<SyntaxError> {

@@ -174,9 +174,11 @@ pub enum SyntaxError {
         span: Span,
     },
     /// `` `` `` or `''` for a name.
-    #[error("a name cannot be empty")]
-    #[diagnostic(code(KP0114), help("write the name between the marks, or leave them out"))]
-    EmptyName {
+    #[error("{what} cannot be empty")]
+    #[diagnostic(code(KP0114), help("write it between the marks, or leave them out"))]
+    Empty {
+        /// What, in words.
+        what: &'static str,
         /// The marks.
         #[label("nothing stands between these marks")]
         span: Span,
@@ -499,7 +501,7 @@ impl SyntaxError {
             | SyntaxError::UnclosedString { .. }
             | SyntaxError::UnclosedName { .. }
             | SyntaxError::UnclosedComment { .. }
-            | SyntaxError::EmptyName { .. }
+            | SyntaxError::Empty { .. }
             | SyntaxError::Bracket { .. }
             | SyntaxError::OutOfRange { .. }
             | SyntaxError::DuplicateProperty { .. }

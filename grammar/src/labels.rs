@@ -8,8 +8,6 @@ use crate::rules::Rule;
 /// The match has no `_`, so a new rule does not compile until somebody decided how it is shown.
 pub(crate) fn label(rule: Rule) -> Option<&'static str> {
     match rule {
-        Rule::word => Some("a word"),
-        Rule::string => Some("a string"),
         Rule::comma => Some("`,`"),
         Rule::equals => Some("`=`"),
         Rule::star => Some("`*`"),
@@ -28,18 +26,7 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
         Rule::tag => Some("a tag"),
         Rule::offset => Some("a partition `(number, offset)`"),
         Rule::EOI => Some("the next clause"),
-        Rule::dot | Rule::ticked | Rule::double => None,
-        Rule::text
-        | Rule::blanks
-        | Rule::comment
-        | Rule::unclosed_comment
-        | Rule::unclosed_string
-        | Rule::unclosed_ticked
-        | Rule::unclosed_double
-        | Rule::semicolon
-        | Rule::operator
-        | Rule::bracket
-        | Rule::stray => None,
+        Rule::dot | Rule::pattern | Rule::keyword => None,
         Rule::insert_into
         | Rule::select_clause
         | Rule::from_clause
@@ -59,8 +46,10 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
         | Rule::option_buckets
         | Rule::option_offsets
         | Rule::option_sample => None,
-        Rule::token
-        | Rule::gap
+        Rule::word
+        | Rule::string
+        | Rule::ticked
+        | Rule::double
         | Rule::quoted
         | Rule::blank_char
         | Rule::word_char
@@ -72,10 +61,14 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
     }
 }
 
-/// `a`, `a or b`, `a, b or c` of the labels, each once, in the order of the grammar's attempts.
+/// `a`, `a or b`, `a, b or c` of the labels, each once, in the order of the grammar's attempts, the end last.
 pub(crate) fn expected(rules: &[Rule]) -> String {
     let mut words: Vec<&str> = Vec::new();
-    for word in rules.iter().filter_map(|rule| label(*rule)) {
+    // `=` is optional before a value, and inside a name it would have to touch the name.
+    let optional_equals = rules.contains(&Rule::value) || rules.contains(&Rule::EOI);
+    let (end, parts): (Vec<Rule>, Vec<Rule>) = rules.iter().partition(|rule| **rule == Rule::EOI);
+    let parts = parts.into_iter().filter(|rule| !(optional_equals && *rule == Rule::equals));
+    for word in parts.chain(end).filter_map(label) {
         if !words.contains(&word) {
             words.push(word);
         }
@@ -100,6 +93,9 @@ mod tests {
     fn labels_are_joined_once_each() {
         assert_eq!(expected(&[Rule::comma, Rule::close, Rule::comma]), "`,` or `)`");
         assert_eq!(expected(&[Rule::comma, Rule::part, Rule::path, Rule::close]), "`,`, a field or `)`");
+        assert_eq!(expected(&[Rule::EOI, Rule::comma, Rule::equals]), "`,` or the next clause");
+        assert_eq!(expected(&[Rule::equals, Rule::value]), "a value");
+        assert_eq!(expected(&[Rule::comma, Rule::equals]), "`,` or `=`");
         assert_eq!(expected(&[Rule::dot]), "something else");
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
                 in_brackets = opens;
             }
             TokenKind::Stray => report.error(unexpected_character(source, token.span)),
-            TokenKind::Quoted if token.span.len() == 2 => report.error(SyntaxError::EmptyName { span: token.span }),
+            TokenKind::Quoted if token.span.len() == 2 => report.error(SyntaxError::Empty { what: "a name", span: token.span }),
             TokenKind::Open => {
                 depth += 1;
                 if depth == NESTING_MAX + 1 {

@@ -13,6 +13,7 @@
 //! | `options` | the table of clauses that are only a keyword and a value |
 //! | `diagnose` | from the place where the grammar stopped to the mistake that was made |
 //! | `print` | the canonical form of a statement |
+//! | `format` | the canonical layout of a text, comments kept |
 //!
 //! No text is ever read in part: a statement is either understood to its last character or refused with an error.
 
@@ -20,6 +21,7 @@ pub mod ast;
 mod clauses;
 mod diagnose;
 mod error;
+mod format;
 mod keyword;
 mod labels;
 mod lexical;
@@ -76,4 +78,15 @@ pub fn parse(text: &str) -> Parsed {
     }
     let Report { errors, warnings } = report;
     Parsed { statements, warnings, errors }
+}
+
+/// Lays a text out: keywords in capitals, clauses in canonical order, one clause a line when a statement is longer than a
+/// line. Comments stay, and a text that was laid out does not change.
+///
+/// # Errors
+///
+/// Those of [`parse`]: a text with a mistake is not touched.
+pub fn format(text: &str) -> Result<String, Vec<SyntaxError>> {
+    let Parsed { errors, .. } = parse(text);
+    if errors.is_empty() { Ok(format::layout(text, &token::tokens(text))) } else { Err(errors) }
 }

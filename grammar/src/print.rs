@@ -6,18 +6,15 @@ use std::fmt;
 use crate::ast::{Name, Statement};
 use crate::clauses::PropertyList;
 use crate::keyword::Keyword;
+use crate::token::is_word_sign;
 
 /// Words with a meaning inside a clause, quoted like keywords.
 const INNER_WORDS: &[&str] = &["AS", "INTO", "BY", "INSERT", "UPSERT", "GROUP", "ORDER", "DISTINCT", "CASE", "NOT"];
 
 /// True if a name can stand without back-ticks and is not mistaken for anything else.
 pub(crate) fn is_bare_name(text: &str) -> bool {
-    let fits = |byte: u8| is_word_byte(byte) || byte == b'.' || byte == b'=';
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || is_word_sign(byte) || byte == b'.' || byte == b'=';
     !text.is_empty() && text.bytes().all(fits) && !text.starts_with('=') && !text.starts_with("--") && !is_reserved(text)
-}
-
-fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_-/+:#$@{}".contains(&byte)
 }
 
 fn is_reserved(word: &str) -> bool {

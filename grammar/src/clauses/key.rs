@@ -23,7 +23,7 @@ pub(super) fn parse_delimiter(clause: &Clause<'_>, report: &mut Report) -> Optio
     let value = parts.find(|part| part.as_rule() == Rule::value)?;
     let delimiter = literal::text(clause, value);
     if delimiter.node.is_empty() {
-        report.error(SyntaxError::EmptyName { span: delimiter.span });
+        report.error(SyntaxError::Empty { what: "a key delimiter", span: delimiter.span });
         return None;
     }
     Some(delimiter)

@@ -19,21 +19,44 @@ pub(super) fn unquoted(text: &str) -> String {
 }
 
 /// The pieces of a `name` or `value`, each without its marks, joined.
-pub(super) fn joined(pair: Pair<'_, Rule>) -> String {
-    pair.into_inner().map(|piece| unquoted(piece.as_str())).collect()
+pub(super) fn joined(text: &str) -> String {
+    let mut joined = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = match first {
+            '\'' | '`' | '"' => quoted_end(rest, first),
+            _ => rest.find(['\'', '`', '"']).unwrap_or(rest.len()),
+        };
+        joined.push_str(&unquoted(&rest[..end]));
+        rest = &rest[end..];
+    }
+    joined
+}
+
+/// Where the quoted piece at the beginning of `text` ends; a doubled mark does not end it.
+fn quoted_end(text: &str, mark: char) -> usize {
+    let mut end = 1;
+    while let Some(next) = text[end..].find(mark) {
+        end += next + 1;
+        if !text[end..].starts_with(mark) {
+            return end;
+        }
+        end += 1;
+    }
+    text.len()
 }
 
 /// A target or source.
 pub(super) fn name(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Result<Spanned<Name>, SyntaxError> {
     let span = clause.span_of(&pair);
-    let name = Name::new(joined(pair));
-    if name.text.is_empty() { Err(SyntaxError::EmptyName { span }) } else { Ok(Spanned::new(name, span)) }
+    let name = Name::new(joined(pair.as_str()));
+    if name.text.is_empty() { Err(SyntaxError::Empty { what: "a name", span }) } else { Ok(Spanned::new(name, span)) }
 }
 
 /// A value as text.
 pub(super) fn text(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Spanned<String> {
     let span = clause.span_of(&pair);
-    Spanned::new(joined(pair), span)
+    Spanned::new(joined(pair.as_str()), span)
 }
 
 /// A value that is a number if it is written as one. `007` and numbers beyond 64 bits stay text: nothing may get lost.
@@ -53,12 +76,15 @@ pub(super) fn path<'p>(
     pairs: impl Iterator<Item = Pair<'p, Rule>>,
     report: &mut Report,
 ) -> Result<Spanned<Path>, SyntaxError> {
-    let written: Vec<Pair<'_, Rule>> = pairs.filter(|pair| matches!(pair.as_rule(), Rule::part | Rule::string)).collect();
+    let written: Vec<Pair<'_, Rule>> = pairs.filter(|pair| matches!(pair.as_rule(), Rule::part | Rule::pattern)).collect();
     let old_spelling = written.len() > 1 && written[0].as_str() == "_";
     let mut parts: Vec<Spanned<String>> = written.iter().map(|pair| part(clause, pair)).collect();
     let span = parts.iter().map(|part| part.span).reduce(Span::to).unwrap_or_default();
     if let Some(deep) = parts.get(PATH_PARTS_MAX) {
         return Err(SyntaxError::TooDeep { what: "a path", max: PATH_PARTS_MAX, span: deep.span });
+    }
+    if let Some(empty) = parts.iter().find(|part| part.node.is_empty()) {
+        return Err(SyntaxError::Empty { what: "a name", span: empty.span });
     }
     if old_spelling {
         replace_old_metadata(&mut parts, span, report)?;
@@ -122,6 +148,15 @@ mod tests {
         assert_eq!(unquoted("\"a b\""), "a b");
         assert_eq!(unquoted("''"), "");
         assert_eq!(unquoted("''''"), "'");
+    }
+
+    #[test]
+    fn quoted_and_bare_pieces_join() {
+        assert_eq!(joined("`bucket`:`pre fix`/x"), "bucket:pre fix/x");
+        assert_eq!(joined("'it''s'.\"b\""), "it's.b");
+        assert_eq!(joined("com.x.Y"), "com.x.Y");
+        assert_eq!(joined("`a``b``"), "a`b`");
+        assert_eq!(joined(""), "");
     }
 
     fn is_expression(text: &str) -> bool {

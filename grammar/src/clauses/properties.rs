@@ -28,7 +28,7 @@ pub(super) fn list<'p>(clause: &Clause<'_>, pairs: impl Iterator<Item = Pair<'p,
         let property = property(clause, pair)?;
         let span = property.key.span;
         if property.key.node.is_empty() {
-            return Err(SyntaxError::EmptyName { span });
+            return Err(SyntaxError::Empty { what: "the name of an option", span });
         }
         if properties.len() == ITEMS_MAX {
             return Err(SyntaxError::TooManyItems { span });
@@ -46,7 +46,7 @@ fn property(clause: &Clause<'_>, pair: Pair<'_, Rule>) -> Result<Property, Synta
     let mut values = pair.into_inner().filter(|part| part.as_rule() == Rule::value);
     match (values.next(), values.next()) {
         (Some(key), Some(value)) => Ok(Property { key: literal::text(clause, key), value: literal::property_value(clause, value) }),
-        _ => Err(SyntaxError::EmptyName { span }),
+        _ => Err(SyntaxError::Empty { what: "the name of an option", span }),
     }
 }
 

@@ -56,7 +56,7 @@ fn item(clause: &Clause<'_>, pair: Pair<'_, Rule>, report: &mut Report) -> Resul
 
 fn alias(clause: &Clause<'_>, pair: &Pair<'_, Rule>) -> Result<Spanned<String>, SyntaxError> {
     let alias = literal::part(clause, pair);
-    if alias.node.is_empty() { Err(SyntaxError::EmptyName { span: alias.span }) } else { Ok(alias) }
+    if alias.node.is_empty() { Err(SyntaxError::Empty { what: "a name", span: alias.span }) } else { Ok(alias) }
 }
 
 /// A bare number is a literal, and a bare word with a sign in it may be meant as a calculation.

@@ -15,7 +15,7 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
     let format = parts.iter().find(|part| part.as_rule() == Rule::value)?;
     let format = literal::text(clause, format.clone());
     if format.node.is_empty() {
-        report.error(SyntaxError::EmptyName { span: format.span });
+        report.error(SyntaxError::Empty { what: "a format", span: format.span });
         return None;
     }
     let options = report.keep(properties::list(clause, parts.into_iter()))?;

@@ -11,7 +11,7 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
     let value = parts.find(|part| part.as_rule() == Rule::value)?;
     let class = literal::text(clause, value);
     if class.node.is_empty() {
-        report.error(SyntaxError::EmptyName { span: class.span });
+        report.error(SyntaxError::Empty { what: "a class name", span: class.span });
         return None;
     }
     Some(class)

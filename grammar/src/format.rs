@@ -1,0 +1,278 @@
+//! A text in its canonical layout, with its comments.
+//!
+//! Tokens are printed as they are written, except for keywords (capitals), blanks and the order of the clauses. A comment
+//! belongs to the token before it on the same line, else to the token after it, and moves with that token.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use crate::keyword::Keyword;
+use crate::options::Shape;
+use crate::print::ticked;
+use crate::segment::{Segment, segments};
+use crate::token::{Token, TokenKind};
+
+/// Columns of a line; a longer statement gets a line for each clause, a longer clause one for each item.
+const WIDTH: usize = 100;
+const INDENT: &str = "  ";
+
+/// A token and its comments.
+#[derive(Debug)]
+struct Word<'t> {
+    token: Token,
+    /// On lines of their own above it.
+    before: Vec<&'t str>,
+    /// Behind it on its line.
+    after: Vec<&'t str>,
+}
+
+/// Lays out a text without errors, given all its tokens.
+pub(crate) fn layout(source: &str, tokens: &[Token]) -> String {
+    let (statements, tail) = statements(attach(source, tokens));
+    let mut blocks: Vec<String> = Vec::new();
+    let count = statements.len();
+    for (number, words) in statements.iter().enumerate() {
+        let end = if number + 1 < count { ";" } else { "" };
+        blocks.push(statement(source, words, end));
+    }
+    if !tail.is_empty() {
+        blocks.push(tail.join("\n"));
+    }
+    let mut text = String::new();
+    for (number, block) in blocks.iter().enumerate() {
+        let apart = number > 0 && (block.contains('\n') || blocks[number - 1].contains('\n'));
+        text.push_str(if apart { "\n" } else { "" });
+        text.push_str(block);
+        text.push('\n');
+    }
+    text
+}
+
+/// Gives each comment to a token; the last ones, after every token, to an end mark.
+fn attach<'t>(source: &'t str, tokens: &[Token]) -> (Vec<Word<'t>>, Vec<&'t str>) {
+    let mut words: Vec<Word<'_>> = Vec::new();
+    let mut pending = Vec::new();
+    let mut same_line = false;
+    for token in tokens {
+        let text = token.span.text(source);
+        match token.kind {
+            TokenKind::Blank => same_line &= !text.contains('\n'),
+            TokenKind::Comment => match words.last_mut() {
+                Some(word) if same_line => word.after.push(text.trim_end()),
+                _ => pending.push(text.trim_end()),
+            },
+            _ => {
+                words.push(Word { token: *token, before: std::mem::take(&mut pending), after: Vec::new() });
+                same_line = true;
+            }
+        }
+    }
+    (words, pending)
+}
+
+/// The words of each statement, and the comments behind the last.
+type Statements<'t> = (Vec<Vec<Word<'t>>>, Vec<&'t str>);
+
+/// Takes the `;` out; their comments go to the tokens around them.
+fn statements<'t>((words, tail): (Vec<Word<'t>>, Vec<&'t str>)) -> Statements<'t> {
+    let mut statements: Vec<Vec<Word<'_>>> = Vec::new();
+    let mut current: Vec<Word<'_>> = Vec::new();
+    let mut carried: Vec<&str> = Vec::new();
+    for mut word in words {
+        if word.token.kind != TokenKind::Semicolon {
+            carried.append(&mut word.before);
+            word.before = std::mem::take(&mut carried);
+            current.push(word);
+            continue;
+        }
+        carried.append(&mut word.before);
+        match current.last_mut().or_else(|| statements.last_mut().and_then(|words| words.last_mut())) {
+            // Behind a carried comment it would change places with it, and behind a line comment it has no line.
+            Some(last) if carried.is_empty() && last.after.last().is_none_or(|comment| !comment.starts_with("--")) => {
+                last.after.append(&mut word.after);
+            }
+            _ => carried.append(&mut word.after),
+        }
+        if !current.is_empty() {
+            statements.push(std::mem::take(&mut current));
+        }
+    }
+    if !current.is_empty() {
+        statements.push(current);
+    }
+    carried.extend(tail);
+    (statements, carried)
+}
+
+fn statement(source: &str, words: &[Word<'_>], end: &str) -> String {
+    let tokens: Vec<Token> = words.iter().map(|word| word.token).collect();
+    let mut segments = segments(source, &tokens);
+    segments.sort_by_key(|segment| segment.keyword.rank());
+    let clauses: Vec<Clause<'_>> = segments.iter().map(|segment| Clause { source, tokens: &tokens, segment }).collect();
+    let last = segments.last().map_or(0, |segment| segment.end - 1);
+    let breaks = |comments: &[&str]| comments.iter().any(|comment| comment.starts_with("--") || comment.contains('\n'));
+    let has_breaks =
+        words.iter().enumerate().any(|(index, word)| index > 0 && !word.before.is_empty() || index != last && breaks(&word.after));
+    let one_line = !has_breaks && clauses.iter().map(Clause::width).sum::<usize>() + clauses.len() <= WIDTH;
+
+    let mut page = Page::default();
+    for clause in &clauses {
+        if !one_line {
+            page.next_line("");
+        }
+        let list = if !one_line && clause.width() > WIDTH { clause.item_places() } else { VecDeque::new() };
+        write_clause(clause, words, &mut page, list, (last, end));
+    }
+    page.finish()
+}
+
+fn write_clause(
+    clause: &Clause<'_>,
+    words: &[Word<'_>],
+    page: &mut Page,
+    mut list: VecDeque<(usize, &'static str)>,
+    (last, end): (usize, &str),
+) {
+    let first = clause.segment.first;
+    for index in first..clause.segment.end {
+        let word = &words[index];
+        let indent = if index == first { "" } else { INDENT };
+        for comment in &word.before {
+            page.next_line(indent);
+            page.write(comment, false);
+            page.next_line(indent);
+        }
+        if let Some((_, indent)) = list.pop_front_if(|(place, _)| *place == index) {
+            page.next_line(indent);
+        }
+        page.write(&clause.printed(index), index == first || clause.space_before(index));
+        if index == last {
+            page.write(end, false);
+        }
+        for comment in &word.after {
+            page.write(comment, true);
+            if comment.starts_with("--") {
+                page.next_line(INDENT);
+            }
+        }
+    }
+}
+
+/// A clause within the tokens of its statement; places are indexes into these.
+struct Clause<'t> {
+    source: &'t str,
+    tokens: &'t [Token],
+    segment: &'t Segment,
+}
+
+impl Clause<'_> {
+    /// Characters on one line, without comments.
+    fn width(&self) -> usize {
+        let characters = |index: usize| {
+            let space = index > self.segment.first && self.space_before(index);
+            self.printed(index).chars().count() + usize::from(space)
+        };
+        (self.segment.first..self.segment.end).map(characters).sum()
+    }
+
+    /// The places where a line begins if the list is broken, with its indent: the items and the closing parenthesis.
+    fn item_places(&self) -> VecDeque<(usize, &'static str)> {
+        let Segment { keyword, first, end } = *self.segment;
+        let open = (first..end).find(|index| self.tokens[*index].kind == TokenKind::Open);
+        let is_bare_list = match keyword {
+            Keyword::Select | Keyword::PartitionBy => true,
+            Keyword::Option(option) => option.shape == Shape::Columns,
+            _ => false,
+        };
+        let Some(start) = (if is_bare_list { Some(first) } else { open }) else { return VecDeque::new() };
+        let mut places = VecDeque::from([(start + 1, INDENT)]);
+        let mut depth = 0_usize;
+        for index in start + 1..end {
+            match self.tokens[index].kind {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close if depth == 0 => {
+                    places.push_back((index, ""));
+                    break;
+                }
+                TokenKind::Close => depth -= 1,
+                TokenKind::Comma if depth == 0 => places.push_back((index + 1, INDENT)),
+                _ => {}
+            }
+        }
+        places
+    }
+
+    /// A token as it is printed.
+    fn printed(&self, index: usize) -> Cow<'_, str> {
+        let text = self.tokens[index].span.text(self.source);
+        if self.is_keyword(index) {
+            Cow::Owned(text.to_ascii_uppercase())
+        } else if self.tokens[index].kind == TokenKind::Word && text.starts_with("--") {
+            // With a blank before it, it would be a comment.
+            ticked(text)
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+
+    /// True for the words of a clause that are not names.
+    fn is_keyword(&self, index: usize) -> bool {
+        let first = self.segment.first;
+        if index == first || self.segment.keyword == Keyword::Write && index == first + 1 {
+            return true;
+        }
+        self.tokens[index].is_word(self.source, "AS")
+            && !matches!(self.tokens[index - 1].kind, TokenKind::Comma | TokenKind::Dot | TokenKind::Open)
+            && !self.is_keyword(index - 1)
+    }
+
+    /// True if a blank stands between a token and the one before it.
+    fn space_before(&self, index: usize) -> bool {
+        use TokenKind::{Close, Comma, Dot, Equals, Open};
+        let (before, token) = (self.tokens[index - 1], self.tokens[index]);
+        match (before.kind, token.kind) {
+            (_, Comma | Close | Equals) | (Equals | Open, _) => false,
+            (Comma, _) => true,
+            (_, Open) => self.segment.keyword == Keyword::StoreAs,
+            _ if self.is_keyword(index - 1) || self.is_keyword(index) => true,
+            (Dot, _) | (_, Dot) => false,
+            (Close, _) => true,
+            _ => !before.touches(token),
+        }
+    }
+}
+
+/// Lines being written.
+#[derive(Debug, Default)]
+struct Page {
+    text: String,
+    line: String,
+    /// Blanks that the line begins with, once anything is written on it.
+    indent: &'static str,
+}
+
+impl Page {
+    fn write(&mut self, text: &str, space: bool) {
+        if self.line.is_empty() {
+            self.line.push_str(self.indent);
+        } else if space {
+            self.line.push(' ');
+        }
+        self.line.push_str(text);
+    }
+
+    fn next_line(&mut self, indent: &'static str) {
+        if !self.line.is_empty() {
+            self.text.push_str(self.line.trim_end());
+            self.text.push('\n');
+            self.line.clear();
+        }
+        self.indent = indent;
+    }
+
+    fn finish(mut self) -> String {
+        self.next_line("");
+        self.text.pop();
+        self.text
+    }
+}
