@@ -23,7 +23,7 @@
 //!     partition::Partitioner::new(route, &file_tail)               -> Result<Partitioner, StageError>
 //!     encode::Encoding::new(route, &file_tail, schema)             -> Result<Encoding, StageError>
 //!     transform::Keys::new(route, &record_tail.key)                -> Result<Option<Keys>, StageError>; None: of the record
-//!     encode::Values::new(&format, schema)                         -> Result<Values, StageError>; a record sink's values
+//!     encode::Values::new(route, &format, schema)                  -> Result<Values, StageError>; a record sink's values
 //! per batch and route
 //!     decoder.decode(&raw, route_index, &mut rejects)              -> RowBatch
 //!     projector.project(&raw, row_batch, &mut rejects)             -> Result<RowBatch, StageError>; fills `output`
@@ -31,12 +31,13 @@
 //!     keys.make(&raw, row_batch, &mut rejects)                     -> Result<(RowBatch, BinaryArray), StageError>
 //!     values.encode(&raw, &row_batch)                              -> Result<BinaryArray, StageError>
 //! per file
-//!     encoding.open()                                              -> Box<dyn FileEncoder>
+//!     encoding.open()                                              -> Result<Box<dyn FileEncoder>, StageError>
 //!     encoding.extension()                                         -> &str, without the leading dot: `snappy.parquet`, `json.gz`
 //! ```
 
 pub(crate) mod commit;
 pub mod decode;
+pub mod encode;
 pub mod read;
 pub(crate) mod roll;
 pub(crate) mod sequence;

@@ -1,0 +1,159 @@
+//! Parquet files.
+//!
+//! Settings, each for a measured reason: dictionaries only on columns whose values repeat ([`super::dictionary`]); version 2 pages, so that
+//! whole numbers and times are stored as deltas and texts with their lengths apart; statistics of a row group, not of pages; pages of
+//! 1 MiB; row groups bounded by bytes, which is also what bounds memory. A writer that gets few rows at a time is several times dearer, so
+//! rows are collected until there are enough.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use kpipe_compiler::plan::Compression;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression as Codec, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+
+use super::dictionary::leaves;
+use super::output::Finished;
+use crate::path::{FileEncoder, FileRows, Pick, StageError};
+
+/// Rows that are collected before they are encoded.
+const ROWS_MIN: usize = 4096;
+const PAGE_BYTES: usize = 1024 * 1024;
+/// Row groups are bounded by bytes; this only keeps the numbers of rows of a group within what readers like.
+const ROW_GROUP_ROWS_MAX: usize = 4 * 1024 * 1024;
+
+/// The settings of all files of a route.
+#[derive(Clone, Debug)]
+pub(crate) struct ParquetOptions {
+    pub(crate) schema: SchemaRef,
+    codec: Codec,
+    row_group_bytes: usize,
+}
+
+impl ParquetOptions {
+    /// Checked settings.
+    ///
+    /// # Errors
+    /// A codec or level that is not built in.
+    pub(crate) fn new(schema: SchemaRef, compression: Compression, row_group_bytes: u64) -> Result<Self, StageError> {
+        let codec = match compression {
+            Compression::None => Codec::UNCOMPRESSED,
+            Compression::Snappy => Codec::SNAPPY,
+            Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level).map_err(|error| failed(&error))?),
+            Compression::Gzip(_) => return Err(StageError::new("encode", "Parquet pages are compressed with snappy or zstd")),
+        };
+        Ok(Self { schema, codec, row_group_bytes: usize::try_from(row_group_bytes).unwrap_or(usize::MAX).max(1) })
+    }
+
+    /// The writer's settings, given the first rows of the file.
+    fn properties(&self, first: &RecordBatch) -> WriterProperties {
+        let mut properties = WriterProperties::builder()
+            .set_created_by(format!("kpipe {}", env!("CARGO_PKG_VERSION")))
+            .set_writer_version(WriterVersion::PARQUET_2_0)
+            .set_compression(self.codec)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_data_page_size_limit(PAGE_BYTES)
+            .set_max_row_group_bytes(Some(self.row_group_bytes))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+            .set_dictionary_enabled(false);
+        for leaf in leaves(first) {
+            if leaf.dictionary {
+                properties = properties.set_column_dictionary_enabled(leaf.path, true);
+            } else if leaf.is_text {
+                properties = properties.set_column_encoding(leaf.path, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+            }
+        }
+        properties.build()
+    }
+}
+
+/// Writes one file.
+pub(crate) struct ParquetEncoder {
+    options: ParquetOptions,
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
+    waiting_bytes: usize,
+    writer: Option<ArrowWriter<Finished>>,
+    /// What is left to take once the writer is closed.
+    finished: Finished,
+}
+
+impl ParquetEncoder {
+    pub(crate) fn new(options: &ParquetOptions) -> Self {
+        let options = options.clone();
+        Self { options, waiting: Vec::new(), waiting_rows: 0, waiting_bytes: 0, writer: None, finished: Finished::default() }
+    }
+
+    /// Encodes the rows that wait.
+    fn encode(&mut self) -> Result<(), StageError> {
+        let batch = match self.waiting.as_slice() {
+            [one] => one.clone(),
+            several => concat_batches(&self.options.schema, several).map_err(|error| failed(&error))?,
+        };
+        self.waiting.clear();
+        (self.waiting_rows, self.waiting_bytes) = (0, 0);
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let properties = self.options.properties(&batch);
+                let new = ArrowWriter::try_new(Finished::default(), Arc::clone(&self.options.schema), Some(properties));
+                none.insert(new.map_err(|error| failed(&error))?)
+            }
+        };
+        writer.write(&batch).map_err(|error| failed(&error))
+    }
+}
+
+impl FileEncoder for ParquetEncoder {
+    fn write(&mut self, rows: &FileRows<'_>) -> Result<(), StageError> {
+        let Some(output) = &rows.batch.output else { return Err(StageError::new("encode", "a batch without output columns")) };
+        let picked = match &rows.pick {
+            Pick::Range(range) => output.slice(range.start, range.len()),
+            Pick::Indices(indices) => take_record_batch(output, &UInt32Array::from(indices.to_vec())).map_err(|error| failed(&error))?,
+        };
+        if picked.num_rows() == 0 {
+            return Ok(());
+        }
+        self.waiting_rows += picked.num_rows();
+        self.waiting_bytes += batch_bytes(&picked);
+        self.waiting.push(picked);
+        if self.waiting_rows >= ROWS_MIN { self.encode() } else { Ok(()) }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let writer = self.writer.as_ref().map_or(0, |writer| writer.memory_size() + writer.inner().memory_bytes());
+        self.waiting_bytes + writer + self.finished.memory_bytes()
+    }
+
+    fn file_bytes(&self) -> u64 {
+        let writer = self.writer.as_ref().map_or(0, |writer| (writer.bytes_written() + writer.in_progress_size()) as u64);
+        // Rows that wait shrink by encoding; by how much is not known.
+        self.finished.total() + writer + self.waiting_bytes as u64 / 4
+    }
+
+    fn take_part(&mut self, bytes_min: usize) -> Option<Bytes> {
+        self.writer.as_mut()?.inner_mut().take_part(bytes_min)
+    }
+
+    fn finish(&mut self) -> Result<Bytes, StageError> {
+        if self.waiting_rows > 0 || self.writer.is_none() {
+            self.encode()?;
+        }
+        let Some(writer) = self.writer.take() else { return Ok(Bytes::new()) };
+        self.finished = writer.into_inner().map_err(|error| failed(&error))?;
+        Ok(self.finished.take_rest())
+    }
+}
+
+/// What the rows of a batch need, whatever else its buffers hold.
+fn batch_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())).sum()
+}
+
+fn failed(error: &dyn std::fmt::Display) -> StageError {
+    StageError::new("encode", error.to_string())
+}

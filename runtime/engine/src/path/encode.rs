@@ -1,0 +1,133 @@
+//! Rows become the bytes of a file, or the values of produced records.
+//!
+//! | format | extension | `compat: confluent` | `compat: lenses` |
+//! |---|---|---|---|
+//! | JSON lines | `json`, `json.gz`, `json.zst` | the same | `json`, `gz`, `zst` |
+//! | Parquet | `parquet` | `parquet`, `snappy.parquet`, `zstd.parquet` | `parquet` |
+//! | text | `txt`, `txt.gz`, `txt.zst` | the same | `text`, `gz`, `zst` |
+//! | bytes | `bin` | the same | `bytes` |
+
+use arrow::array::{BinaryArray, BinaryBuilder};
+use arrow::datatypes::SchemaRef;
+use kpipe_compiler::plan::{Compression, FileFormat, FileTail, Naming, Route};
+
+use super::{FileEncoder, RowBatch, StageError};
+use crate::format::lines::LineEncoder;
+use crate::format::output::Output;
+use crate::format::parquet::{ParquetEncoder, ParquetOptions};
+use crate::format::rows::Content;
+use crate::records::RawBatch;
+
+/// How the files of a route are written.
+pub struct Encoding {
+    format: Format,
+    extension: String,
+}
+
+enum Format {
+    Parquet(ParquetOptions),
+    Lines { content: Content, end: Vec<u8>, compression: Compression },
+}
+
+impl Encoding {
+    /// The encoding of a route; `schema` is that of its projector.
+    ///
+    /// # Errors
+    /// A plan that does not fit itself: Parquet without columns, a codec that the format does not have.
+    pub fn new(route: &Route, tail: &FileTail, schema: Option<SchemaRef>) -> Result<Self, StageError> {
+        let lines = |content, end: &str, compression| Format::Lines { content, end: end.as_bytes().to_vec(), compression };
+        let format = match &tail.format {
+            FileFormat::Parquet { compression, row_group_bytes } => {
+                let schema = schema.filter(|schema| !schema.fields().is_empty());
+                let schema = schema.ok_or_else(|| StageError::new("encode", "a Parquet file needs columns"))?;
+                Format::Parquet(ParquetOptions::new(schema, *compression, *row_group_bytes)?)
+            }
+            FileFormat::Json { compression } => lines(Content::json(route, schema.as_deref(), tail.naming)?, "\n", *compression),
+            FileFormat::Text { compression } => lines(Content::text(route, schema.as_deref())?, "\n", *compression),
+            FileFormat::Bytes { separator } => lines(Content::text(route, schema.as_deref())?, separator, Compression::None),
+        };
+        if let Format::Lines { compression, .. } = &format {
+            Output::new(*compression).map_err(|error| StageError::new("encode", error.to_string()))?;
+        }
+        Ok(Self { format, extension: extension(&tail.format, tail.naming) })
+    }
+
+    /// The files' extension, without the dot in front.
+    #[must_use]
+    pub fn extension(&self) -> &str {
+        &self.extension
+    }
+
+    /// An encoder for a new file.
+    ///
+    /// # Errors
+    /// The codec cannot be set up.
+    pub fn open(&self) -> Result<Box<dyn FileEncoder>, StageError> {
+        Ok(match &self.format {
+            Format::Parquet(options) => Box::new(ParquetEncoder::new(options)),
+            Format::Lines { content, end, compression } => Box::new(LineEncoder::new(content.clone(), end.clone(), *compression)?),
+        })
+    }
+}
+
+fn extension(format: &FileFormat, naming: Naming) -> String {
+    let lenses = naming == Naming::Lenses;
+    let (base, compression) = match format {
+        FileFormat::Parquet { compression, .. } => {
+            let codec = match (naming, compression) {
+                (Naming::Kpipe | Naming::Lenses, _) | (Naming::Confluent, Compression::None) => "",
+                (Naming::Confluent, Compression::Snappy) => "snappy.",
+                (Naming::Confluent, Compression::Gzip(_)) => "gz.",
+                (Naming::Confluent, Compression::Zstd(_)) => "zstd.",
+            };
+            return format!("{codec}parquet");
+        }
+        FileFormat::Json { compression } => ("json", *compression),
+        FileFormat::Text { compression } => (if lenses { "text" } else { "txt" }, *compression),
+        FileFormat::Bytes { .. } => (if lenses { "bytes" } else { "bin" }, Compression::None),
+    };
+    let codec = match compression {
+        Compression::None | Compression::Snappy => return base.to_owned(),
+        Compression::Gzip(_) => "gz",
+        Compression::Zstd(_) => "zst",
+    };
+    if lenses { codec.to_owned() } else { format!("{base}.{codec}") }
+}
+
+/// Writes the values of produced records.
+pub struct Values {
+    content: Content,
+}
+
+impl Values {
+    /// The writer of a route; `schema` is that of its projector.
+    ///
+    /// # Errors
+    /// A plan that does not fit itself: a format of files, columns without a text.
+    pub fn new(route: &Route, format: &FileFormat, schema: Option<SchemaRef>) -> Result<Self, StageError> {
+        let content = match format {
+            FileFormat::Json { .. } => Content::json(route, schema.as_deref(), Naming::Kpipe)?,
+            FileFormat::Text { .. } | FileFormat::Bytes { .. } => Content::text(route, schema.as_deref())?,
+            FileFormat::Parquet { .. } => return Err(StageError::new("encode", "Parquet is a format of files, not of values")),
+        };
+        Ok(Self { content })
+    }
+
+    /// One value per row.
+    ///
+    /// # Errors
+    /// A batch that is not what the plan says.
+    pub fn encode(&self, raw: &RawBatch, batch: &RowBatch) -> Result<BinaryArray, StageError> {
+        let writer = self.content.writer(raw, batch)?;
+        let (mut values, mut value) = (BinaryBuilder::with_capacity(batch.len(), raw.bytes), Vec::new());
+        for index in 0..batch.len() {
+            value.clear();
+            writer.write(index, &mut value)?;
+            values.append_value(&value);
+        }
+        Ok(values.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests;
