@@ -1,6 +1,7 @@
 //! The connectors: one folder each, with its description, its code, its README and its tests.
 
 #[cfg(test)]
+#[path = "../tests/conformance/mod.rs"]
 mod conformance;
 mod file;
 mod files;

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
-#[cfg(test)]
-#[path = "../src/conformance.rs"]
 mod conformance;
 
 use std::collections::BTreeMap;
