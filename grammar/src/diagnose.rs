@@ -4,31 +4,14 @@ use pest::error::{ErrorVariant, InputLocation};
 
 use crate::clauses::{Clause, is_expression_item};
 use crate::error::SyntaxError;
+use crate::excerpt::{excerpt, shown};
 use crate::keyword::{Keyword, clause_keywords, near};
-use crate::labels::{expected, one_of};
+use crate::labels::{self, one_of};
 use crate::limits::EXCERPT_CHARS_MAX;
 use crate::rules::Rule;
 use crate::segment::span_of;
 use crate::span::Span;
 use crate::token::{Token, TokenKind};
-
-/// A piece of the text in back-ticks, cut to a length that fits a message.
-pub(crate) fn shown(text: &str) -> String {
-    let mut chars = text.chars();
-    let cut: String = chars.by_ref().take(EXCERPT_CHARS_MAX).flat_map(shown_char).collect();
-    let dots = if chars.next().is_some() { "..." } else { "" };
-    match cut.contains('`') {
-        true => format!("{cut}{dots}"),
-        false => format!("`{cut}{dots}`"),
-    }
-}
-
-/// Control characters and those that change the direction of a text are shown by their code.
-fn shown_char(char: char) -> Vec<char> {
-    let hidden =
-        char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    if hidden { char.escape_unicode().collect() } else { vec![char] }
-}
 
 /// Why a clause does not fit its rule.
 pub(crate) fn explain(clause: &Clause<'_>, error: &pest::error::Error<Rule>) -> SyntaxError {
@@ -46,11 +29,11 @@ pub(crate) fn explain(clause: &Clause<'_>, error: &pest::error::Error<Rule>) -> 
 /// A clause that is known and not built.
 pub(crate) fn clause_not_yet(clause: &Clause<'_>, words: &str) -> SyntaxError {
     let keywords = words.split(' ').count().min(clause.tokens.len());
-    SyntaxError::NotYet {
-        what: format!("`{words}`"),
-        span: span_of(&clause.tokens[..keywords]),
-        help: "read all records, or filter them before they reach the source topic".to_owned(),
-    }
+    let help = match words {
+        "WHERE" => "read all records, or filter them before they reach the source",
+        _ => "records are passed on one by one",
+    };
+    SyntaxError::NotYet { what: format!("`{words}`"), span: span_of(&clause.tokens[..keywords]), help: help.to_owned() }
 }
 
 /// A place in a clause where no rule goes on.
@@ -100,8 +83,18 @@ impl Stop<'_> {
         self.next_span().unwrap_or(Span::new(end, end))
     }
 
+    /// What fits here, in words.
+    fn wanted(&self) -> String {
+        let following = match self.clause.keyword {
+            Keyword::Write => "`SELECT`",
+            Keyword::Select => "`FROM`",
+            _ => "the next clause",
+        };
+        labels::expected(self.rules, following)
+    }
+
     fn expected(&self, help: Option<&str>) -> SyntaxError {
-        SyntaxError::Expected { expected: expected(self.rules), found: self.found(), span: self.span(), help: help.map(str::to_owned) }
+        SyntaxError::Expected { expected: self.wanted(), found: self.found(), span: self.span(), help: help.map(str::to_owned) }
     }
 
     fn second_source(&self) -> Option<&'static str> {
@@ -146,6 +139,20 @@ impl Stop<'_> {
         tokens.get(start..).unwrap_or_default()
     }
 
+    /// The item up to an `AS` that is not inside parentheses.
+    fn without_alias<'i>(&self, item: &'i [Token]) -> &'i [Token] {
+        let mut depth = 0_usize;
+        let alias = item.iter().position(|token| {
+            match token.kind {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && token.is_word(self.clause.source, "AS")
+        });
+        &item[..alias.unwrap_or(item.len())]
+    }
+
     fn expression(&self) -> Option<SyntaxError> {
         let clause = match self.clause.keyword {
             Keyword::Select => "SELECT",
@@ -164,7 +171,7 @@ impl Stop<'_> {
         }
         is_expression_item(self.clause.source, item).then(|| SyntaxError::NotYet {
             what: format!("an expression in {clause}"),
-            span: span_of(item),
+            span: span_of(self.without_alias(item)),
             help: "fields, nested fields, aliases, `*` and metadata columns can be taken today".to_owned(),
         })
     }
@@ -186,12 +193,9 @@ impl Stop<'_> {
                 Some(SyntaxError::MissingSource { found, from: tokens.first()?.span, next: self.next_span(), rest: self.rest() })
             }
             Keyword::Write | Keyword::From => None,
-            keyword if given == 0 => Some(SyntaxError::MissingValue {
-                clause: keyword.text(),
-                expected: expected(self.rules),
-                found,
-                span: self.clause.keyword_span(),
-            }),
+            keyword if given == 0 => {
+                Some(SyntaxError::MissingValue { clause: keyword.text(), expected: self.wanted(), found, span: self.clause.keyword_span() })
+            }
             _ => None,
         }
     }
@@ -218,7 +222,7 @@ impl Stop<'_> {
         let span = span_of(&tokens[first..=last]);
         let name = span.text(self.clause.source).replace(['`', '\'', '"'], "");
         let replacement = format!("`{name}`");
-        Some(SyntaxError::NameNeedsQuotes { name, span, replacement })
+        Some(SyntaxError::NameNeedsQuotes { name: excerpt(&name), span, replacement })
     }
 
     /// Text where the next clause has to begin.
@@ -267,7 +271,7 @@ impl Stop<'_> {
         };
         let nearest =
             one_of(&near.iter().map(|keyword| format!("`{keyword}`")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>());
-        Some(SyntaxError::MisspeltKeyword { word: word.to_owned(), nearest, span: token.span, replacement })
+        Some(SyntaxError::MisspeltKeyword { word: excerpt(word), nearest, span: token.span, replacement })
     }
 
     fn leftover(&self, token: Token) -> SyntaxError {

@@ -234,7 +234,7 @@ pub enum SyntaxError {
         /// What it got.
         found: String,
         /// The value.
-        #[label("{expected} has to come here")]
+        #[label("not {expected}")]
         span: Span,
         /// The value meant, if there is no doubt.
         replacement: Option<String>,
@@ -285,7 +285,7 @@ pub enum SyntaxError {
     #[diagnostic(code(KP0122), help("write UPSERT INTO {target} SELECT ... FROM ... PK {fields}"))]
     UpsertPk {
         /// The misplaced clause.
-        #[label("Kafka Connect loses this key silently")]
+        #[label("a key is named behind `FROM`")]
         span: Span,
         /// Its fields.
         fields: String,
@@ -343,7 +343,7 @@ pub enum SyntaxError {
         /// What has to come first.
         before: &'static str,
         /// The misplaced keyword.
-        #[label("move this clause behind `FROM`")]
+        #[label("{before} has to come before this")]
         span: Span,
     },
     /// `a, b, FROM t`.
@@ -520,81 +520,6 @@ impl SyntaxError {
             | SyntaxError::NameTooLong { .. }
             | SyntaxError::TooDeep { .. }
             | SyntaxError::TooManyErrors { .. } => None,
-        }
-    }
-}
-
-/// Something that is read, but not as it may have been meant.
-#[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
-#[diagnostic(severity(Warning))]
-pub enum SyntaxWarning {
-    /// `FROM nopartition`.
-    #[error("`{word}` is read as a name here")]
-    #[diagnostic(code(KP0151), help("put a name that is also a clause in back-ticks"))]
-    KeywordAsName {
-        /// The word.
-        word: String,
-        /// Where.
-        #[label("a clause of the same name exists")]
-        span: Span,
-    },
-    /// A clause that the newer language dropped.
-    #[error("`{clause}` is a deprecated clause")]
-    #[diagnostic(code(KP0152), help("write {replacement}"))]
-    DeprecatedClause {
-        /// The keyword.
-        clause: &'static str,
-        /// What to write instead.
-        replacement: String,
-        /// The clause.
-        #[label("replaced by {replacement}")]
-        span: Span,
-    },
-    /// `_.topic`.
-    #[error("`{old}` is the old spelling of a metadata column")]
-    #[diagnostic(code(KP0153), help("write `{new}`"))]
-    OldMetadata {
-        /// As written.
-        old: String,
-        /// As it is written now.
-        new: String,
-        /// The first two names of the path.
-        #[label("read as `{new}`")]
-        span: Span,
-    },
-    /// `SELECT a+b`.
-    #[error("`{word}` is read as one field name")]
-    #[diagnostic(code(KP0154), help("put the name in back-ticks; a calculation needs blanks around its signs"))]
-    OperatorInName {
-        /// The word.
-        word: String,
-        /// Where.
-        #[label("one name, not a calculation")]
-        span: Span,
-    },
-}
-
-impl SyntaxWarning {
-    /// The edit that makes the reading explicit.
-    #[must_use]
-    pub fn fix(&self) -> Option<Fix> {
-        match self {
-            SyntaxWarning::KeywordAsName { word, span } | SyntaxWarning::OperatorInName { word, span } => {
-                Some(Fix { span: *span, replacement: format!("`{word}`") })
-            }
-            SyntaxWarning::OldMetadata { new, span, .. } => Some(Fix { span: *span, replacement: new.clone() }),
-            SyntaxWarning::DeprecatedClause { .. } => None,
-        }
-    }
-
-    /// Where it is about.
-    #[must_use]
-    pub fn span(&self) -> Span {
-        match self {
-            SyntaxWarning::KeywordAsName { span, .. }
-            | SyntaxWarning::DeprecatedClause { span, .. }
-            | SyntaxWarning::OldMetadata { span, .. }
-            | SyntaxWarning::OperatorInName { span, .. } => *span,
         }
     }
 }

@@ -25,8 +25,7 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
         Rule::property => Some("an option `key = value`"),
         Rule::tag => Some("a tag"),
         Rule::offset => Some("a partition `(number, offset)`"),
-        Rule::EOI => Some("the next clause"),
-        Rule::dot | Rule::pattern | Rule::keyword => None,
+        Rule::EOI | Rule::dot | Rule::pattern | Rule::keyword => None,
         Rule::insert_into
         | Rule::select_clause
         | Rule::from_clause
@@ -61,14 +60,15 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
     }
 }
 
-/// `a`, `a or b`, `a, b or c` of the labels, each once, in the order of the grammar's attempts, the end last.
-pub(crate) fn expected(rules: &[Rule]) -> String {
+/// `a`, `a or b`, `a, b or c` of the labels, each once, in the order of the grammar's attempts; what may follow the
+/// clause stands last.
+pub(crate) fn expected(rules: &[Rule], following: &'static str) -> String {
     let mut words: Vec<&str> = Vec::new();
     // `=` is optional before a value, and inside a name it would have to touch the name.
-    let optional_equals = rules.contains(&Rule::value) || rules.contains(&Rule::EOI);
-    let (end, parts): (Vec<Rule>, Vec<Rule>) = rules.iter().partition(|rule| **rule == Rule::EOI);
-    let parts = parts.into_iter().filter(|rule| !(optional_equals && *rule == Rule::equals));
-    for word in parts.chain(end).filter_map(label) {
+    let optional_equals = [Rule::value, Rule::open, Rule::EOI].iter().any(|rule| rules.contains(rule));
+    let parts = rules.iter().filter(|rule| !(optional_equals && **rule == Rule::equals));
+    let end = rules.contains(&Rule::EOI).then_some(following);
+    for word in parts.filter_map(|rule| label(*rule)).chain(end) {
         if !words.contains(&word) {
             words.push(word);
         }
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn labels_are_joined_once_each() {
-        assert_eq!(expected(&[Rule::comma, Rule::close, Rule::comma]), "`,` or `)`");
-        assert_eq!(expected(&[Rule::comma, Rule::part, Rule::path, Rule::close]), "`,`, a field or `)`");
-        assert_eq!(expected(&[Rule::EOI, Rule::comma, Rule::equals]), "`,` or the next clause");
-        assert_eq!(expected(&[Rule::equals, Rule::value]), "a value");
-        assert_eq!(expected(&[Rule::comma, Rule::equals]), "`,` or `=`");
-        assert_eq!(expected(&[Rule::dot]), "something else");
+        assert_eq!(expected(&[Rule::comma, Rule::close, Rule::comma], "`FROM`"), "`,` or `)`");
+        assert_eq!(expected(&[Rule::comma, Rule::part, Rule::path, Rule::close], "`FROM`"), "`,`, a field or `)`");
+        assert_eq!(expected(&[Rule::EOI, Rule::comma, Rule::equals], "`FROM`"), "`,` or `FROM`");
+        assert_eq!(expected(&[Rule::equals, Rule::value], "`FROM`"), "a value");
+        assert_eq!(expected(&[Rule::comma, Rule::equals], "`FROM`"), "`,` or `=`");
+        assert_eq!(expected(&[Rule::dot], "`FROM`"), "something else");
     }
 }

@@ -1,11 +1,12 @@
 //! Mistakes that show in the tokens alone: marks never closed, characters without a meaning, limits.
 
-use crate::diagnose::shown;
 use crate::error::{SWALLOWS_LINE, SyntaxError};
+use crate::excerpt::{is_hidden, shown};
 use crate::limits::{NAME_BYTES_MAX, NESTING_MAX};
 use crate::report::Report;
 use crate::span::Span;
 use crate::token::{Token, TokenKind};
+use crate::warning::SyntaxWarning;
 
 /// Looks at the tokens of one statement; false if they are not worth reading further.
 pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool {
@@ -42,6 +43,9 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
                 if depth == NESTING_MAX + 1 {
                     report.error(SyntaxError::TooDeep { what: "the statement", max: NESTING_MAX, span: token.span });
                 }
+            }
+            TokenKind::Word if token.span.text(source).starts_with("--") => {
+                report.warning(SyntaxWarning::CommentAsName { word: token.span.text(source).to_owned(), span: token.span });
             }
             TokenKind::Close => depth = depth.saturating_sub(1),
             _ => {}
@@ -94,11 +98,12 @@ fn unexpected_character(source: &str, span: Span) -> SyntaxError {
         "\u{201c}" | "\u{201d}" | "\u{201e}" => Some("\""),
         "\u{2013}" | "\u{2014}" | "\u{2212}" => Some("-"),
         "\u{a0}" | "\u{2007}" | "\u{202f}" | "\u{3000}" => Some(" "),
-        "\u{feff}" | "\u{200b}" => Some(""),
+        _ if text.chars().all(is_hidden) => Some(""),
         _ => None,
     };
     let help = match replacement {
-        Some(" " | "") => "a character from a word processor or a web page that looks like a blank",
+        Some("") => "a character that cannot be seen; remove it",
+        Some(" ") => "a character from a word processor or a web page that looks like a blank",
         Some(_) => "a character from a word processor or a web page; type the plain one",
         None => "put a name that holds it in back-ticks",
     };

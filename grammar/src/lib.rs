@@ -21,6 +21,7 @@ pub mod ast;
 mod clauses;
 mod diagnose;
 mod error;
+mod excerpt;
 mod format;
 mod keyword;
 mod labels;
@@ -34,8 +35,10 @@ mod segment;
 pub mod span;
 mod statement;
 mod token;
+mod warning;
 
-pub use error::{Fix, SyntaxError, SyntaxWarning};
+pub use error::{Fix, SyntaxError};
+pub use warning::SyntaxWarning;
 
 use ast::Statement;
 use limits::{STATEMENTS_MAX, TEXT_BYTES_MAX};

@@ -1,8 +1,9 @@
 //! The mistakes of one text, collected.
 
-use crate::error::{SyntaxError, SyntaxWarning};
+use crate::error::SyntaxError;
 use crate::limits::ERRORS_MAX;
 use crate::span::Span;
+use crate::warning::SyntaxWarning;
 
 /// Errors and warnings in the order they were found.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use crate::ast::Statement;
 use crate::clauses::{Clause, Clauses};
-use crate::diagnose::shown;
-use crate::error::{SyntaxError, SyntaxWarning};
+use crate::error::SyntaxError;
+use crate::excerpt::{excerpt, shown};
 use crate::keyword::{Keyword, near};
 use crate::labels::one_of;
 use crate::lexical;
@@ -11,9 +11,19 @@ use crate::report::Report;
 use crate::segment::{Segment, segments, span_of};
 use crate::span::Span;
 use crate::token::{Token, TokenKind};
+use crate::warning::SyntaxWarning;
 
 /// Reads the significant tokens of one statement.
 pub(crate) fn parse(source: &str, tokens: &[Token], statements: &mut Vec<Statement>, report: &mut Report) {
+    let (errors, warnings) = (report.errors.len(), report.warnings.len());
+    clauses(source, tokens, statements, report);
+    if report.errors.len() > errors {
+        // What may be misread in a text that is refused anyway is a second message about one mistake.
+        report.warnings.truncate(warnings);
+    }
+}
+
+fn clauses(source: &str, tokens: &[Token], statements: &mut Vec<Statement>, report: &mut Report) {
     if !lexical::check(source, tokens, report) {
         return;
     }
@@ -69,15 +79,15 @@ fn misspelt(source: &str, token: Token, candidates: &[&'static str]) -> Option<S
     let replacement = (near.len() == 1).then(|| (*first).to_owned());
     let quoted: Vec<String> = near.iter().map(|keyword| format!("`{keyword}`")).collect();
     let nearest = one_of(&quoted.iter().map(String::as_str).collect::<Vec<_>>());
-    Some(SyntaxError::MisspeltKeyword { word: word.to_owned(), nearest, span: token.span, replacement })
+    Some(SyntaxError::MisspeltKeyword { word: excerpt(word), nearest, span: token.span, replacement })
 }
 
 /// `UPSERT PK a, b INTO t`.
 fn upsert_pk(source: &str, tokens: &[Token]) -> Option<SyntaxError> {
     tokens.get(1).filter(|token| token.is_word(source, "PK"))?;
     let into = tokens.iter().position(|token| token.is_word(source, "INTO"))?;
-    let fields = span_of(tokens.get(2..into)?).text(source).to_owned();
-    let target = tokens.get(into + 1).map_or("target", |token| token.span.text(source)).to_owned();
+    let fields = excerpt(span_of(tokens.get(2..into)?).text(source));
+    let target = tokens.get(into + 1).map_or("target".to_owned(), |token| excerpt(token.span.text(source)));
     Some(SyntaxError::UpsertPk { span: span_of(&tokens[1..into]), fields, target })
 }
 

@@ -14,7 +14,6 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
         let path = literal::path(clause, item.into_inner(), report);
         paths.push(report.keep(path)?);
     }
-    report.keep(literal::check_count(&paths))?;
     Some(Spanned::new(paths, clause.span()))
 }
 

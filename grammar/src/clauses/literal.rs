@@ -4,12 +4,13 @@ use pest::iterators::Pair;
 
 use super::Clause;
 use crate::ast::{Name, Path, PropertyValue};
-use crate::error::{SyntaxError, SyntaxWarning};
-use crate::limits::{ITEMS_MAX, PATH_PARTS_MAX};
+use crate::error::SyntaxError;
+use crate::limits::PATH_PARTS_MAX;
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::span::{Span, Spanned};
 use crate::token::{Token, TokenKind};
+use crate::warning::SyntaxWarning;
 
 /// The text of a word, or of a quoted one without its marks: a doubled mark stands for one.
 pub(super) fn unquoted(text: &str) -> String {
@@ -106,11 +107,6 @@ fn replace_old_metadata(parts: &mut Vec<Spanned<String>>, span: Span, report: &m
     report.warning(SyntaxWarning::OldMetadata { old, new: new.clone(), span });
     parts.splice(..2, [Spanned::new(new, span)]);
     Ok(())
-}
-
-/// Refuses lists beyond the limit.
-pub(super) fn check_count<T>(items: &[Spanned<T>]) -> Result<(), SyntaxError> {
-    items.get(ITEMS_MAX).map_or(Ok(()), |item| Err(SyntaxError::TooManyItems { span: item.span }))
 }
 
 /// True if the tokens of a list's item are a calculation, a call or a literal rather than a field.

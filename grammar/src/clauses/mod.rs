@@ -22,11 +22,12 @@ use crate::ast::{Name, OtherClause, PartitionBy, Path, Property, SelectItem, Sto
 use crate::diagnose;
 use crate::error::SyntaxError;
 use crate::keyword::Keyword;
+use crate::limits::ITEMS_MAX;
 use crate::report::Report;
 use crate::rules::{Kcql, Rule};
 use crate::segment::span_of;
 use crate::span::{Span, Spanned};
-use crate::token::Token;
+use crate::token::{Token, TokenKind};
 
 /// The tokens of one clause, from its keyword up to the next clause.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,9 @@ impl<'t> Clause<'t> {
 
     /// The parts of the clause by its grammar rule.
     fn read(&self, rule: Rule) -> Result<Pairs<'t, Rule>, SyntaxError> {
+        if let Some(comma) = self.tokens.iter().filter(|token| token.kind == TokenKind::Comma).nth(ITEMS_MAX - 1) {
+            return Err(SyntaxError::TooManyItems { span: comma.span });
+        }
         match Kcql::parse(rule, self.text()) {
             Ok(mut pairs) => Ok(match pairs.next() {
                 Some(pair) => pair.into_inner(),

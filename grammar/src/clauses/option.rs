@@ -4,13 +4,15 @@ use pest::iterators::Pair;
 
 use super::{Clause, literal};
 use crate::ast::OtherClause;
-use crate::error::{SyntaxError, SyntaxWarning};
+use crate::error::SyntaxError;
+use crate::excerpt::shown;
 use crate::keyword;
 use crate::labels::one_of;
 use crate::options::{OptionClause, Shape};
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::span::Spanned;
+use crate::warning::SyntaxWarning;
 
 pub(super) fn parse(clause: &Clause<'_>, row: &'static OptionClause, report: &mut Report) -> Option<Spanned<OtherClause>> {
     let parts: Vec<Pair<'_, Rule>> = report.keep(clause.read(row.shape.rule()))?.collect();
@@ -58,7 +60,7 @@ pub(super) fn integer(clause: &'static str, min: i64, written: &str, text: &Span
         Err(_) => Err(SyntaxError::WrongValue {
             clause,
             expected: "a whole number".to_owned(),
-            found: crate::diagnose::shown(written),
+            found: shown(written),
             span: text.span,
             replacement: text.node.parse::<i64>().ok().filter(|number| *number >= min).map(|number| number.to_string()),
         }),
@@ -73,13 +75,7 @@ fn one_of_words(clause: &'static str, words: &[&'static str], text: &Spanned<Str
         [only] => Some((*only).to_owned()),
         _ => None,
     };
-    Err(SyntaxError::WrongValue {
-        clause,
-        expected: one_of(words),
-        found: crate::diagnose::shown(&text.node),
-        span: text.span,
-        replacement,
-    })
+    Err(SyntaxError::WrongValue { clause, expected: one_of(words), found: shown(&text.node), span: text.span, replacement })
 }
 
 /// The only call that the older language has is `sys_time()`.
@@ -89,7 +85,7 @@ fn time(clause: &Clause<'_>, keyword: &'static str, parts: &[Pair<'_, Rule>]) ->
         Some(path) if is_call && !path.as_str().eq_ignore_ascii_case("sys_time") => Err(SyntaxError::WrongValue {
             clause: keyword,
             expected: "a field or `sys_time()`".to_owned(),
-            found: crate::diagnose::shown(path.as_str()),
+            found: shown(path.as_str()),
             span: clause.span_of(path),
             replacement: None,
         }),

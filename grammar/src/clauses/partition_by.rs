@@ -6,6 +6,7 @@ use std::fmt;
 use super::{Clause, literal};
 use crate::ast::{PartitionBy, Path};
 use crate::error::SyntaxError;
+use crate::excerpt::excerpt;
 use crate::keyword::Keyword;
 use crate::print::write_list;
 use crate::report::Report;
@@ -23,7 +24,7 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
         let path = literal::path(clause, item.into_inner(), report);
         paths.push(report.keep(path)?);
     }
-    report.keep(literal::check_count(&paths).and_then(|()| check_twice(&paths)))?;
+    report.keep(check_twice(&paths))?;
     Some(Spanned::new(PartitionBy::Paths(paths), clause.span()))
 }
 
@@ -31,7 +32,7 @@ fn check_twice(paths: &[Spanned<Path>]) -> Result<(), SyntaxError> {
     let mut seen: HashMap<&Path, Span> = HashMap::new();
     for path in paths {
         if let Some(first) = seen.insert(&path.node, path.span) {
-            let item = path.node.to_string();
+            let item = excerpt(&path.node.to_string());
             return Err(SyntaxError::DuplicateItem { item, clause: "PARTITIONBY", first, second: path.span });
         }
     }

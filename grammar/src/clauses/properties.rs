@@ -8,7 +8,7 @@ use pest::iterators::Pair;
 use super::{Clause, literal};
 use crate::ast::{Property, PropertyValue};
 use crate::error::SyntaxError;
-use crate::limits::ITEMS_MAX;
+use crate::excerpt::excerpt;
 use crate::print::quoted_text;
 use crate::report::Report;
 use crate::rules::Rule;
@@ -30,11 +30,8 @@ pub(super) fn list<'p>(clause: &Clause<'_>, pairs: impl Iterator<Item = Pair<'p,
         if property.key.node.is_empty() {
             return Err(SyntaxError::Empty { what: "the name of an option", span });
         }
-        if properties.len() == ITEMS_MAX {
-            return Err(SyntaxError::TooManyItems { span });
-        }
         if let Some(first) = seen.insert(property.key.node.to_lowercase(), span) {
-            return Err(SyntaxError::DuplicateProperty { key: property.key.node, first, second: span });
+            return Err(SyntaxError::DuplicateProperty { key: excerpt(&property.key.node), first, second: span });
         }
         properties.push(property);
     }
@@ -74,10 +71,4 @@ impl fmt::Display for PropertyList<'_> {
         crate::print::write_list(f, self.0)?;
         f.write_str(")")
     }
-}
-
-/// The node of a property without places, for tests.
-#[cfg(test)]
-pub(super) fn pair(key: &str, value: PropertyValue) -> Property {
-    Property { key: Spanned::new(key.to_owned(), Span::default()), value: Spanned::new(value, Span::default()) }
 }

@@ -7,11 +7,13 @@ use pest::iterators::Pair;
 
 use super::{Clause, literal};
 use crate::ast::{Path, SelectItem};
-use crate::error::{SyntaxError, SyntaxWarning};
+use crate::error::SyntaxError;
+use crate::excerpt::excerpt;
 use crate::print::quoted_part;
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::span::{Span, Spanned};
+use crate::warning::SyntaxWarning;
 
 type Items = Vec<Spanned<SelectItem>>;
 
@@ -28,7 +30,7 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
             }
         }
     }
-    report.keep(literal::check_count(&items).and_then(|()| check_names(clause, &items)))?;
+    report.keep(check_names(clause, &items))?;
     whole.then(|| Spanned::new(items, clause.span()))
 }
 
@@ -89,17 +91,23 @@ fn check_names(clause: &Clause<'_>, items: &Items) -> Result<(), SyntaxError> {
             SelectItem::Column { path, alias } => {
                 let name = alias.as_ref().or(path.parts.last()).map_or("", |name| name.node.as_str());
                 if let Some(first) = names.insert(name, item.span) {
-                    let example = format!("{path} AS {}", quoted_part(&path.names().join("_")));
-                    return Err(SyntaxError::DuplicateColumn { name: name.to_owned(), first, second: item.span, example });
+                    let example = excerpt(&format!("{path} AS {}", quoted_part(&other_name(path, name))));
+                    return Err(SyntaxError::DuplicateColumn { name: excerpt(name), first, second: item.span, example });
                 }
                 continue;
             }
         };
         if let Some(first) = stars.insert(star, item.span) {
-            return Err(SyntaxError::StarTwice { star: item.span.text(clause.source).to_owned(), first, second: item.span });
+            return Err(SyntaxError::StarTwice { star: excerpt(item.span.text(clause.source)), first, second: item.span });
         }
     }
     Ok(())
+}
+
+/// A name for a column that is not `taken`.
+fn other_name(path: &Path, taken: &str) -> String {
+    let joined = path.names().join("_");
+    if joined == taken { format!("{joined}_2") } else { joined }
 }
 
 impl fmt::Display for SelectItem {
