@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod diff;
 pub mod document;
+pub mod lower;
 pub mod names;
 pub mod plan;
 pub mod promise;

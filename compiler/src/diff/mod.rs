@@ -8,9 +8,11 @@ mod routes;
 pub use class::{ChangeClass, Consent};
 
 use crate::catalog::{Catalog, ChangeKind, OptionSpec};
+use crate::lower::Places;
 use crate::plan::wording::{show, show_bytes, show_ms};
 use crate::plan::{Endpoint, ErrorPolicy, Flush, Pipeline};
 use crate::promise::word;
+use crate::sources::Location;
 
 /// One pipeline and all that changes about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +49,18 @@ pub struct Change {
     pub before: Option<String>,
     /// As it will be; `None`: not there any more.
     pub after: Option<String>,
+    /// Where it is written, if it is; see [`PipelineChange::locate`].
+    pub place: Option<Location>,
 }
 
 impl PipelineChange {
+    /// Finds the place of every change.
+    pub fn locate(&mut self, places: &Places) {
+        for change in &mut self.changes {
+            change.place = places.find(&change.path);
+        }
+    }
+
     /// The class that decides which consent is needed.
     #[must_use]
     pub fn worst(&self) -> ChangeClass {
@@ -91,7 +102,7 @@ pub fn diff(before: Option<&Pipeline>, after: Option<&Pipeline>, catalog: &Catal
 }
 
 fn change(class: ChangeClass, path: &str, before: Option<String>, after: Option<String>) -> Change {
-    Change { class, path: path.to_owned(), before, after }
+    Change { class, path: path.to_owned(), before, after, place: None }
 }
 
 /// A difference of two values of one path, if there is one.

@@ -4,4 +4,6 @@ mod map;
 mod tree;
 
 pub use map::ScalarMap;
+#[cfg(test)]
+pub(crate) use map::Segment;
 pub use tree::{Entry, Node, Scalar, Style, Value};

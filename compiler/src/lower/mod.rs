@@ -1,0 +1,148 @@
+//! Statements and their document to a pipeline that can run: names, schema, types, layout.
+//!
+//! One file a clause, called as in the grammar. Every mistake is reported; a pipeline comes out only if there is none.
+
+mod endpoints;
+mod from;
+mod insert;
+mod key;
+mod option;
+mod partition_by;
+mod places;
+mod properties;
+mod resolve;
+mod row;
+mod schema;
+mod scope;
+mod select;
+mod setting;
+mod store_as;
+mod value;
+mod with_converter;
+
+use kpipe_grammar::ast::Statement;
+
+pub use places::Places;
+
+use crate::catalog::SinkKind;
+use crate::document::Document;
+use crate::plan::{Decode, FileFormat, FileTail, Pipeline, RecordTail, Route, Schema, Tail};
+use crate::report::{Entry, Report};
+use insert::Target;
+use row::Row;
+use scope::Scope;
+
+/// A pipeline and where each of its parts is written.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The places of what a change can be about.
+    pub places: Places,
+}
+
+/// Makes the pipeline of a document. `sampled` is the schema that samples showed, for `schema: infer`.
+///
+/// `None` if anything is wrong, which the report says, or if a value that decides is not known in this run.
+pub fn lower(document: &Document, sampled: Option<&Schema>, report: &mut Report) -> Option<Lowered> {
+    let parsed = kpipe_grammar::parse(&document.kcql.text);
+    let mut complete = parsed.errors.is_empty();
+    let map = &document.kcql.map;
+    for error in parsed.errors {
+        let fix = error.fix();
+        report.push(with_fix(Entry::mapped(map, error), document, fix));
+    }
+    for warning in parsed.warnings {
+        let fix = warning.fix();
+        report.push(with_fix(Entry::mapped(map, warning), document, fix));
+    }
+    let mut scope = Scope::new(document, sampled, report)?;
+    scope.find_schema();
+    from::check_together(&mut scope, &parsed.statements);
+    let mut routes = Vec::new();
+    let mut flushes = properties::Flushes::default();
+    for statement in &parsed.statements {
+        match route(&mut scope, statement, &mut flushes) {
+            Some(route) => routes.push(route),
+            None => complete = false,
+        }
+    }
+    let pipeline = endpoints::pipeline(&mut scope, routes, &flushes);
+    let places = Places::of(document, &parsed.statements);
+    let complete = complete && !scope.failed() && !scope.is_unknown();
+    pipeline.filter(|_| complete).map(|pipeline| Lowered { pipeline, places })
+}
+
+fn with_fix(entry: Entry, document: &Document, fix: Option<kpipe_grammar::Fix>) -> Entry {
+    match fix {
+        Some(fix) => entry.fix(document.kcql.locate(fix.span), fix.replacement),
+        None => entry,
+    }
+}
+
+/// One statement; `None` if anything about it is wrong or unknown.
+fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties::Flushes) -> Option<Route> {
+    // No `..`: a new clause of the language must say here what it becomes.
+    let Statement {
+        span: _,
+        mode,
+        target,
+        select,
+        from,
+        partition_by,
+        store_as,
+        with_key,
+        key_delimiter,
+        with_converter,
+        limit,
+        properties,
+        other,
+    } = statement;
+    option::check_honoured(scope, statement);
+    option::check_other(scope, limit.as_ref(), other);
+    insert::check_mode(scope, mode);
+    let source = from::check(scope, from);
+    let target_clause = target;
+    let target = insert::target(scope, target, from);
+    let properties = properties::read(scope, properties.as_ref(), flushes);
+    let format = value::format(scope, with_converter.as_ref());
+    if scope.is_unknown() {
+        return None;
+    }
+    let mut row = Row::new(format?);
+    let project = select::select(scope, &mut row, select);
+    let tail = match scope.sink.kind {
+        SinkKind::Records => {
+            let key = key::plan(scope, &mut row, with_key.as_ref(), key_delimiter.as_ref());
+            let format = project.as_ref()?.as_ref().map(|_| FileFormat::Json { compression: crate::plan::Compression::None });
+            match target? {
+                Target::Topic(topic) => Tail::Records(RecordTail { topic, key: key?, format }),
+                Target::Files { .. } => return None,
+            }
+        }
+        SinkKind::Files => {
+            let written = store_as::format(scope, store_as.as_ref());
+            let partition = partition_by::partition(scope, &mut row, partition_by.as_ref(), &properties);
+            let (written, partition) = (written?, partition?);
+            partition_by::check_dates(scope, scope.at(partition_by.as_ref().map_or(target_clause.span, |clause| clause.span)), &partition);
+            store_as::check_fits(scope, &written, &row, project.as_ref()?.as_deref());
+            let naming = scope.naming();
+            match target? {
+                Target::Files { bucket, prefix } => Tail::Files(FileTail {
+                    bucket,
+                    prefix,
+                    partition,
+                    keep_partition_columns: partition_by::keep(scope, project.as_ref()?.as_deref()),
+                    format: written.format,
+                    naming,
+                }),
+                Target::Topic(_) => return None,
+            }
+        }
+    };
+    let decode = Decode { format: row.format, columns: row.columns };
+    Some(Route { statement: statement.to_string(), from: source?, decode, project: project?, tail })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The declared schema of the source's values.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::scope::Scope;
+use crate::document::SchemaDoc;
+use crate::plan::Schema;
+use crate::sources::Location;
+
+/// The columns of a value, and who says so.
+pub(super) struct Declared {
+    pub(super) fields: Schema,
+    /// `fields come from orders.avsc`.
+    pub(super) origin: String,
+    pub(super) at: Location,
+}
+
+/// A schema that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
+pub(super) enum SchemaError {
+    /// `infer`, and nobody looked at samples.
+    #[error("the schema is to be inferred, but there are no samples")]
+    #[diagnostic(
+        code(KP0422),
+        help("`kpipe plan` without `--offline` reads samples; or write the schema: `{{ id: bigint, name: string }}`")
+    )]
+    NoSamples,
+    /// A schema for values that are not looked into.
+    #[error("a schema needs values that have fields, but `value.format` is `{format}`")]
+    #[diagnostic(code(KP0423), help("add `format: json` beside the schema, or remove the schema"))]
+    NoFields {
+        /// The format.
+        format: String,
+    },
+}
+
+impl Scope<'_> {
+    /// Looks up the schema of the document.
+    pub(super) fn find_schema(&mut self) {
+        let source = &self.document.source;
+        let Some(schema) = source.schemas.get("value.schema") else { return };
+        let at = self.source_at("value.schema");
+        let (fields, origin) = match schema {
+            SchemaDoc::Inline { schema, fields: _ } => (schema.clone(), "the fields are declared here".to_owned()),
+            SchemaDoc::File { path, schema } => (schema.clone(), format!("the fields come from {path}")),
+            SchemaDoc::Infer => match self.sampled {
+                Some(schema) => (schema.clone(), "the fields come from samples".to_owned()),
+                None => return self.error(SchemaError::NoSamples, [(at, "asked for here".to_owned())]),
+            },
+        };
+        self.schema = Some(Declared { fields, origin, at });
+    }
+}

@@ -1,0 +1,139 @@
+//! What every clause needs while a pipeline is lowered.
+
+use kpipe_grammar::span::Span;
+use miette::Diagnostic;
+
+use crate::catalog::{SinkSpec, SourceSpec};
+use crate::document::{Document, EndpointDoc};
+use crate::plan::{Naming, OptionValue, Schema};
+use crate::report::{Entry, Report};
+use crate::sources::Location;
+
+use super::schema::Declared;
+
+/// Options of a source that a statement's meaning hangs on.
+const SOURCE_OPTIONS: [&str; 2] = ["value.format", "value.schema"];
+/// The same of a sink.
+const SINK_OPTIONS: [&str; 16] = [
+    "format",
+    "prefix",
+    "compat",
+    "partition_by",
+    "partition.keep",
+    "partition.names",
+    "partition.timestamp",
+    "partition.parse",
+    "partition.zone",
+    "separator",
+    "flush.records",
+    "flush.bytes",
+    "flush.interval",
+    "flush.idle",
+    "flush",
+    "partition",
+];
+
+/// A label: where, and what about it.
+pub(super) type Label = (Location, String);
+
+/// One pipeline on its way down.
+pub(super) struct Scope<'a> {
+    pub(super) document: &'a Document,
+    pub(super) source: &'static SourceSpec,
+    pub(super) sink: &'static SinkSpec,
+    /// The columns of a value, if they are declared.
+    pub(super) schema: Option<Declared>,
+    /// The schema that samples showed.
+    pub(super) sampled: Option<&'a Schema>,
+    report: &'a mut Report,
+    failed: bool,
+    unknown: bool,
+}
+
+impl<'a> Scope<'a> {
+    /// `None` if the source is no source or the sink no sink, which is said where they are read.
+    pub(super) fn new(document: &'a Document, sampled: Option<&'a Schema>, report: &'a mut Report) -> Option<Self> {
+        let source = document.source.connector.source.as_ref()?;
+        let sink = document.sink.connector.sink.as_ref()?;
+        let absent = |endpoint: &EndpointDoc, paths: &[&str]| paths.iter().any(|path| endpoint.absent.contains(*path));
+        let unknown = absent(&document.source, &SOURCE_OPTIONS) || absent(&document.sink, &SINK_OPTIONS);
+        Some(Self { document, source, sink, schema: None, sampled, report, failed: false, unknown })
+    }
+
+    /// Where a part of the KCQL text stands.
+    pub(super) fn at(&self, span: Span) -> Location {
+        self.document.kcql.locate(span)
+    }
+
+    /// Reports a mistake; its first label is the place it is about.
+    pub(super) fn error(&mut self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) {
+        self.failed = true;
+        self.say(diagnostic, labels);
+    }
+
+    /// Reports something to think about.
+    pub(super) fn warn(&mut self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) {
+        self.say(diagnostic, labels);
+    }
+
+    fn say(&mut self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) {
+        let entry = Entry::new(self.document.name.at.file, diagnostic);
+        self.report.push(labels.into_iter().fold(entry, |entry, (at, text)| entry.label(at, text)));
+    }
+
+    /// True if a mistake was reported.
+    pub(super) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// True if an option that decides is not known: then later stages are silent.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// The name of the source's connector.
+    pub(super) fn source_name(&self) -> &'static str {
+        self.document.source.connector.name
+    }
+
+    /// The name of the sink's connector.
+    pub(super) fn sink_name(&self) -> &'static str {
+        self.document.sink.connector.name
+    }
+
+    /// An option of the sink.
+    pub(super) fn sink_option(&self, path: &str) -> Option<&'a OptionValue> {
+        self.document.sink.options.0.get(path)
+    }
+
+    /// The place of an option of the source, or of the source itself.
+    pub(super) fn source_at(&self, path: &str) -> Location {
+        self.document.source.value_at(path).unwrap_or(self.document.source.at)
+    }
+
+    /// The place of an option of the sink, or of the sink itself.
+    pub(super) fn sink_at(&self, path: &str) -> Location {
+        self.document.sink.value_at(path).unwrap_or(self.document.sink.at)
+    }
+
+    /// Whose names objects get.
+    pub(super) fn naming(&self) -> Naming {
+        match self.document.sink.options.text("compat") {
+            Some("confluent") => Naming::Confluent,
+            Some("lenses") => Naming::Lenses,
+            _ => Naming::Kpipe,
+        }
+    }
+}
+
+/// A list of words for people: `a`, `a or b`, `a, b or c`.
+pub(super) fn one_of(words: &[&str]) -> String {
+    match words {
+        [] => "nothing".to_owned(),
+        [only] => format!("`{only}`"),
+        [rest @ .., last] => {
+            let rest: Vec<String> = rest.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} or `{last}`", rest.join(", "))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use super::*;
+use crate::diff::{ChangeClass, diff};
+
+const STAR: &str = "INSERT INTO lake SELECT * FROM orders";
+
+#[test]
+fn the_promise_is_part_of_the_plan() {
+    assert_eq!(log_to_store(STAR).pipeline().promise.guarantee, Guarantee::AtLeastOnce);
+    let zero = queue_to_log("INSERT INTO t SELECT * FROM a").source_option("qos", OptionValue::Integer(0));
+    assert_eq!(zero.pipeline().promise.guarantee, Guarantee::AtMostOnce);
+}
+
+#[test]
+fn more_than_can_be_promised_is_refused() {
+    let exactly = |case: Case| Case { delivery: Some(Guarantee::ExactlyOnce), ..case }.said();
+    assert_eq!(exactly(log_to_store(STAR)), ["KP0501: `exactly_once` into files is known, but not supported yet [yaml: asked for here]"]);
+    let confluent =
+        log_to_store(STAR).sink_option("compat", text("confluent")).sink_option("flush.interval", OptionValue::DurationMs(60_000));
+    assert_eq!(
+        exactly(confluent),
+        ["KP0501: `exactly_once` needs file boundaries that come out the same on every replay [yaml: asked for here] \
+             [yaml: depends on when the process runs]"]
+    );
+    let zero = queue_to_log("INSERT INTO t SELECT * FROM a").source_option("qos", OptionValue::Integer(0));
+    let zero = Case { delivery: Some(Guarantee::AtLeastOnce), ..zero };
+    assert_eq!(
+        zero.said(),
+        ["KP0507: QoS 0 can lose messages, so `at_least_once` cannot be kept [yaml: asked for here] [yaml: sent once, acknowledged never]"]
+    );
+}
+
+#[test]
+fn messages_do_not_go_straight_into_files() {
+    let said = Case { source: &QUEUE, ..log_to_store("INSERT INTO lake SELECT * FROM a/b") }.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("KP0502: a source that waits for each acknowledgement cannot feed files"));
+}
+
+#[test]
+fn dead_letters_go_to_the_end_that_takes_records() {
+    let letters = |case: Case| Case { tolerance: Tolerance::All, dead_letter: Some("dlq"), ..case };
+    let from_source = letters(log_to_store(STAR)).pipeline().errors.dead_letter.unwrap();
+    assert_eq!((from_source.topic.as_str(), from_source.cluster.connector.as_str()), ("dlq", "log"));
+    assert_eq!(from_source.cluster.options.0.keys().collect::<Vec<_>>(), ["brokers"], "only what the sink knows");
+    let from_sink = letters(log_to_log("INSERT INTO a SELECT * FROM b")).pipeline().errors.dead_letter.unwrap();
+    assert_eq!(from_sink.cluster.options.texts("brokers"), ["b:9092"]);
+}
+
+#[test]
+fn dead_letters_need_a_topic_a_cluster_and_tolerance() {
+    let bad = Case { tolerance: Tolerance::All, dead_letter: Some("a/b"), ..log_to_store(STAR) };
+    assert_eq!(bad.said(), ["KP0301: a Kafka topic cannot contain `/` [yaml: this topic]"]);
+    let unused = Case { dead_letter: Some("dlq"), ..log_to_store(STAR) };
+    assert_eq!(
+        unused.said(),
+        [
+            "warning KP0316: `dead_letter` is never used: with `tolerance: none` the first bad record stops the pipeline [yaml: nothing goes here]"
+        ]
+    );
+    let alone = Case {
+        source: &QUEUE,
+        sink: &DIR,
+        tolerance: Tolerance::All,
+        dead_letter: Some("dlq"),
+        ..log_to_store("INSERT INTO x SELECT * FROM a")
+    };
+    assert!(alone.said()[0].starts_with("KP0315: `dead_letter` needs a Kafka cluster"));
+}
+
+#[test]
+fn changes_find_their_place() {
+    static CATALOG: crate::catalog::Catalog = crate::catalog::Catalog { connectors: &[&LOG, &STORE] };
+    let before = log_to_store(STAR).pipeline();
+    let (after, _) = log_to_store("INSERT INTO lake SELECT * FROM orders2 PARTITIONBY a")
+        .sink_option("flush.records", OptionValue::Integer(5))
+        .source_option("brokers", list(&["z:9092"]))
+        .lower();
+    let after = after.unwrap();
+    let mut change = diff(Some(&before), Some(&after.pipeline), &CATALOG).unwrap();
+    change.locate(&after.places);
+    let places: Vec<(&str, Option<(usize, usize)>)> =
+        change.changes.iter().map(|change| (change.path.as_str(), change.place.map(|at| (at.span.start, at.span.end)))).collect();
+    assert_eq!(places.len(), 4);
+    assert_eq!(places[2], ("kcql[0].from", Some((31, 38))));
+    assert_eq!(places[3], ("kcql[0].partition_by", Some((39, 52))));
+    assert!(places[0].0 == "source.log.brokers" && places[0].1.is_some());
+    assert!(places[1].0 == "sink.store.flush.records" && places[1].1.is_some());
+    assert_eq!(change.worst(), ChangeClass::GapRisk);
+}
+
+#[test]
+fn the_same_input_is_the_same_plan() {
+    let kcql = "INSERT INTO lake SELECT a, b.c AS d FROM t PARTITIONBY d, _date.daily STOREAS JSON (compression=zstd)";
+    let plan = || serde_json::to_string(&log_to_store(kcql).pipeline()).unwrap();
+    assert_eq!(plan(), plan());
+}
