@@ -200,6 +200,113 @@ fn only_the_first_task_reads() {
     second.settle(Duration::ZERO).unwrap();
 }
 
+mod reading {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What happens to a followed file, one after the other.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append(String),
+        Read,
+        ReadAndCommit,
+        Restart,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => "[a-c\n]{0,40}".prop_map(Step::Append),
+            2 => Just(Step::Read),
+            2 => Just(Step::ReadAndCommit),
+            1 => Just(Step::Restart),
+        ]
+    }
+
+    /// Reads what there is: positions and values.
+    fn read(source: &mut dyn Source, commits: bool, seen: &mut BTreeMap<i64, String>) {
+        loop {
+            match source.poll(Duration::ZERO, Accept::Records).unwrap() {
+                SourceEvent::Idle => return,
+                SourceEvent::Assigned(_) => {}
+                SourceEvent::Batch(batch) => {
+                    let mut next = batch.delta.start;
+                    for row in 0..batch.records.len() {
+                        let value = String::from_utf8(batch.records.value(row).unwrap().to_vec()).unwrap();
+                        assert_eq!(batch.records.position(row), next);
+                        next = Position(next.0 + value.len() as i64 + 1);
+                        let before = seen.insert(batch.records.position(row).0, value.clone());
+                        assert!(before.is_none_or(|before| before == value), "a position means another record");
+                    }
+                    assert_eq!(batch.delta.end, next);
+                    if commits {
+                        source.commit(&[(batch.partition, batch.delta.end)]).unwrap();
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_whole_line_is_read_whatever_happens(steps in prop::collection::vec(step(), 1..30)) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("a");
+            append(&path, "");
+            let (mut tail, mut content, mut seen) = (source(dir.path(), "tail", &["a"]), String::new(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Append(text) => {
+                        append(&path, &text);
+                        content += &text;
+                    }
+                    Step::Read => read(&mut *tail, false, &mut seen),
+                    Step::ReadAndCommit => read(&mut *tail, true, &mut seen),
+                    Step::Restart => {
+                        drop(tail);
+                        tail = source(dir.path(), "tail", &["a"]);
+                    }
+                }
+            }
+            read(&mut *tail, true, &mut seen);
+            let whole = content.rfind('\n').map_or("", |last| &content[..last]);
+            let lines: Vec<&str> = if content.contains('\n') { whole.split('\n').collect() } else { Vec::new() };
+            prop_assert_eq!(seen.into_values().collect::<Vec<_>>(), lines);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_read_and_removed_is_no_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), "one\n").unwrap();
+    fs::write(dir.path().join("b"), "two\n").unwrap();
+    let mut tail = source(dir.path(), "tail", &["*"]);
+    assert_eq!(drain(&mut *tail).len(), 4);
+    fs::remove_file(dir.path().join("a")).unwrap();
+    append(&dir.path().join("b"), "three\n");
+    assert_eq!(drain(&mut *tail), ["b@4[0]=three"]);
+    tail.release(&[PartitionId(0), PartitionId(1)]).unwrap();
+    assert_eq!(tail.commit(&[(PartitionId(2), Position(0))]).unwrap_err().kind, ErrorKind::Bug);
+}
+
+#[test]
+fn folders_links_and_dots() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("sub/deep")).unwrap();
+    fs::write(dir.path().join("sub/deep/a.log"), "deep\n").unwrap();
+    fs::write(dir.path().join(".hidden.log"), "no\n").unwrap();
+    fs::create_dir(dir.path().join("folder.log")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("sub/deep/a.log"), dir.path().join("link.log")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("sub/loop")).unwrap();
+    std::os::unix::fs::symlink("/does/not/exist", dir.path().join("broken.log")).unwrap();
+    let seen = drain(&mut *source(dir.path(), "once", &["**/*.log"]));
+    assert_eq!(seen, ["link.log 0..5", "sub/deep/a.log 0..5", "link.log@0[0]=deep", "sub/deep/a.log@0[0]=deep", "end"]);
+}
+
 fn sink(dir: &Path) -> Box<dyn RecordSink> {
     with(dir, None, &[], |request| (CONNECTOR.records.unwrap())(request)).unwrap()
 }

@@ -161,3 +161,31 @@ pub(crate) const OPTIONS: [OptionSpec; 15] = [
         ..PLAIN
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_stand_for_options_that_exist() {
+        for property in PROPERTIES {
+            assert!(OPTIONS.iter().any(|option| option.path == property.option), "{}", property.key);
+        }
+    }
+
+    #[test]
+    fn every_option_is_described_once() {
+        for (index, option) in OPTIONS.iter().enumerate() {
+            assert!(!option.doc.is_empty() && !option.example.is_empty() && option.doc.ends_with('.'), "{}", option.path);
+            assert!(OPTIONS[..index].iter().all(|other| other.path != option.path), "{}", option.path);
+            assert!(!option.required && !option.secret, "{}", option.path);
+        }
+    }
+
+    #[test]
+    fn joined_options_keep_their_order() {
+        let one = OptionSpec { path: "one", ..PLAIN };
+        let joined: [OptionSpec; 3] = join([one], [OptionSpec { path: "two", ..PLAIN }, OptionSpec { path: "three", ..PLAIN }]);
+        assert_eq!(joined.map(|option| option.path), ["one", "two", "three"]);
+    }
+}

@@ -10,9 +10,10 @@ use crate::files::disk;
 /// The first `limit` keys that start with `prefix`, and their sizes. Memory is bounded by `limit` and the depth of the folders.
 pub(super) fn list(root: &Path, prefix: &str, limit: usize) -> io::Result<Vec<(String, u64)>> {
     let mut first = First { found: BinaryHeap::new(), limit };
-    if limit > 0 {
-        // Everything that starts with the prefix lies in the folder that its last slash names.
-        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    // Everything that starts with the prefix lies in the folder that its last slash names; no key has one called so.
+    let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_key = folder.is_empty() && !prefix.starts_with('/') || !folder.split('/').any(|part| ["", ".", ".."].contains(&part));
+    if limit > 0 && is_key {
         walk(root, folder, prefix, &mut first)?;
     }
     Ok(first.found.into_sorted_vec())
@@ -68,6 +69,8 @@ fn walk(root: &Path, folder: &str, prefix: &str, first: &mut First) -> io::Resul
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -86,6 +89,34 @@ mod tests {
         assert_eq!(keys("z/y", 2), ["z/y/x"]);
         assert_eq!(keys("a0/", 2), [""; 0]);
         assert_eq!(keys("", 0), [""; 0]);
+        for prefix in ["./", "/", "a//", "../", "a/./"] {
+            assert_eq!(keys(prefix, 9), [""; 0], "{prefix}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_list_is_the_start_of_the_sorted_keys(
+            keys in prop::collection::btree_set("([ab.0]{1,2}/){0,2}[ab.0-]{1,2}", 0..12),
+            prefix in "([ab.0]{1,2}/)?[ab.]{0,2}",
+            limit in 0_usize..6,
+        ) {
+            let root = tempfile::tempdir().unwrap();
+            let mut written: Vec<(String, u64)> = Vec::new();
+            for key in keys {
+                // What cannot be a path, or is a folder already, is no key here.
+                let path = root.path().join(&key);
+                let is_path = !key.split('/').any(|part| part == "." || part == "..");
+                if is_path && fs::create_dir_all(path.parent().unwrap()).is_ok() && fs::write(&path, &key).is_ok() {
+                    written.push((key.clone(), key.len() as u64));
+                }
+            }
+            written.retain(|(key, _)| key.starts_with(&prefix));
+            written.truncate(limit);
+            prop_assert_eq!(list(root.path(), &prefix, limit).unwrap(), written);
+        }
     }
 
     #[test]

@@ -138,3 +138,57 @@ fn the_plan_stands_beside_the_data() {
     });
     assert_eq!(fs::read(root.path().join(".kpipe/orders/plan.json")).unwrap(), b"{}");
 }
+
+#[tokio::test]
+async fn an_upload_that_was_put_together_is_completed_at_the_second_attempt() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    let upload = store.begin("a/b").await.unwrap();
+    let mut tags = Vec::new();
+    for number in 1..=3 {
+        tags.push(store.part("a/b", &upload, number, Bytes::from(format!("part {number};"))).await.unwrap());
+    }
+    // The first attempt failed after it had put the parts together: a file stood where a folder was needed.
+    fs::write(root.path().join("a"), b"").unwrap();
+    store.complete("a/b", &upload, &tags, IfExists::Keep).await.unwrap_err();
+    assert!(Uploads::folder(root.path()).join(&upload.0).join("object").is_file());
+    fs::remove_file(root.path().join("a")).unwrap();
+    assert_eq!(store.complete("a/b", &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(fs::read(root.path().join("a/b")).unwrap(), b"part 1;part 2;part 3;");
+}
+
+#[tokio::test]
+async fn an_object_that_was_linked_is_not_written_again() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    let upload = store.begin("a").await.unwrap();
+    let tag = store.part("a", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
+    // Killed after the link, before the upload was removed: the next attempt knows its own file.
+    fs::hard_link(Uploads::folder(root.path()).join(&upload.0).join("part-00001"), root.path().join("a")).unwrap();
+    assert_eq!(store.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(fs::read(root.path().join("a")).unwrap(), b"text");
+    assert_eq!(fs::read_dir(Uploads::folder(root.path())).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count(), 1);
+}
+
+#[tokio::test]
+async fn a_directory_in_the_way_of_an_object_is_said() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    fs::create_dir(root.path().join("a")).unwrap();
+    for if_exists in [IfExists::Keep, IfExists::Replace] {
+        let upload = store.begin("a").await.unwrap();
+        let tag = store.part("a", &upload, 1, Bytes::new()).await.unwrap();
+        let error = store.complete("a", &upload, &[tag], if_exists).await.unwrap_err();
+        assert!(error.message.ends_with("a directory of that name is in the way"), "{error}");
+    }
+    assert_eq!(store.get("a/b").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::reader(root.path().into());
+    fs::File::create(root.path().join("a")).unwrap().set_len(16 * 1024 * 1024 + 1).unwrap();
+    assert_eq!(store.get("a").await.unwrap_err().kind, ErrorKind::Invalid);
+    assert_eq!(store.begin("a").await.unwrap_err().kind, ErrorKind::Bug, "opened to read");
+}

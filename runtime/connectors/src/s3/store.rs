@@ -67,18 +67,16 @@ impl Bucket {
         Call { place: &self.store.place, bucket: &self.name, what, key, login: self.store.login.as_deref() }.failed(error)
     }
 
-    async fn create(&self, key: &str, mark: &str, checksums: bool) -> Result<String, (Answer, ConnectorError)> {
+    async fn create(&self, key: &str, mark: &str, checksums: bool) -> Result<Option<String>, (Answer, ConnectorError)> {
         let mut call = self.client().create_multipart_upload().bucket(&self.name).key(key).metadata(UPLOAD_MARK, mark);
         if checksums {
             call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
         }
-        let made = call.send().await.map_err(|error| self.failed("write", key, &error))?;
-        let refused = || ConnectorError::new(ErrorKind::Invalid, format!("s3 at {}: an upload was begun without an id", self.store.place));
-        made.upload_id.ok_or_else(|| (Answer::Refused, refused()))
+        call.send().await.map(|made| made.upload_id).map_err(|error| self.failed("write", key, &error))
     }
 
     /// Begins with checksums; a store that refuses them and takes the upload without is not asked for them again.
-    async fn create_any(&self, key: &str, mark: &str) -> Result<String, ConnectorError> {
+    async fn create_any(&self, key: &str, mark: &str) -> Result<Option<String>, ConnectorError> {
         let checksums = self.checksums.load(Ordering::Relaxed);
         let refused = match self.create(key, mark, checksums).await {
             Ok(id) => return Ok(id),
@@ -184,7 +182,10 @@ impl FileStore for Bucket {
         Box::pin(async move {
             keys::check(key)?;
             let mark = disk::unique();
-            let id = self.create_any(key, &mark).await?;
+            let id = self.create_any(key, &mark).await?.ok_or_else(|| {
+                let message = format!("s3 at {}: an upload was begun without an id", self.store.place);
+                ConnectorError::new(ErrorKind::Invalid, message)
+            })?;
             Ok(UploadId(format!("{mark}/{id}")))
         })
     }

@@ -52,10 +52,13 @@ fn options(endpoint: &str) -> BTreeMap<String, OptionValue> {
     ])
 }
 
-fn open(options: BTreeMap<String, OptionValue>, routes: &[Route]) -> Result<Arc<dyn FileStore>, ConnectorError> {
+fn with<T>(options: BTreeMap<String, OptionValue>, routes: &[Route], work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
     let endpoint = Endpoint { connector: "s3".into(), options: Options(options) };
-    let request = OpenRequest { pipeline: "p", task: 0, endpoint: &endpoint, routes, secrets: &Given, runtime: Handle::current() };
-    (CONNECTOR.store.unwrap())(&request)
+    work(&OpenRequest { pipeline: "p", task: 0, endpoint: &endpoint, routes, secrets: &Given, runtime: Handle::current() })
+}
+
+fn open(options: BTreeMap<String, OptionValue>, routes: &[Route]) -> Result<Arc<dyn FileStore>, ConnectorError> {
+    with(options, routes, CONNECTOR.store.unwrap())
 }
 
 /// What the server does with a request.
@@ -88,6 +91,7 @@ const OTHERS: &str = "x-amz-meta-kpipe-upload: another\r\n";
 
 /// Answers requests in order, and notes `METHOD path?query` and whether it was conditional.
 struct Server {
+    endpoint: String,
     store: Arc<dyn FileStore>,
     seen: Arc<Mutex<Vec<String>>>,
 }
@@ -97,22 +101,14 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (noted, mut replies) = (Arc::clone(&seen), replies.into_iter());
+        let (noted, replies) = (Arc::clone(&seen), Arc::new(Mutex::new(replies.into_iter())));
         tokio::spawn(async move {
-            while let Ok((mut connection, _)) = listener.accept().await {
-                while let Some(request) = read(&mut connection).await {
-                    noted.lock().unwrap().push(request);
-                    match replies.next() {
-                        Some(Reply::Answer(status, headers, body)) => {
-                            let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
-                            connection.write_all(text.as_bytes()).await.unwrap();
-                        }
-                        Some(Reply::Cut) | None => break,
-                    }
-                }
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve(connection, Arc::clone(&noted), Arc::clone(&replies)));
             }
         });
-        Self { store: open(options(&endpoint), &[route("lake")]).unwrap(), seen }
+        let store = open(options(&endpoint), &[route("lake")]).unwrap();
+        Self { endpoint, store, seen }
     }
 
     async fn complete(&self, if_exists: IfExists) -> Result<Completed, ConnectorError> {
@@ -122,6 +118,16 @@ impl Server {
 
     fn seen(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+async fn serve(mut connection: TcpStream, noted: Arc<Mutex<Vec<String>>>, replies: Arc<Mutex<std::vec::IntoIter<Reply>>>) {
+    while let Some(request) = read(&mut connection).await {
+        noted.lock().unwrap().push(request);
+        let reply = replies.lock().unwrap().next();
+        let Some(Reply::Answer(status, headers, body)) = reply else { return };
+        let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
+        connection.write_all(text.as_bytes()).await.unwrap();
     }
 }
 
@@ -140,7 +146,13 @@ async fn read(connection: &mut TcpStream) -> Option<String> {
     let mut rest = vec![0; (end + length).saturating_sub(request.len())];
     connection.read_exact(&mut rest).await.ok()?;
     let mut line: Vec<&str> = text.lines().next()?.split(' ').take(2).collect();
-    for (header, word) in [("if-none-match: *", "if-none-match"), ("x-amz-checksum-crc64nvme", "crc64"), ("unsigned-payload", "unsigned")] {
+    for (header, word) in [
+        ("if-none-match: *", "if-none-match"),
+        ("x-amz-checksum-crc64nvme", "crc64"),
+        ("unsigned-payload", "unsigned"),
+        ("/eu-north-7/s3/", "region"),
+        ("x-amz-security-token: tok", "token"),
+    ] {
         if text.contains(header) {
             line.push(word);
         }
@@ -308,4 +320,94 @@ async fn options_that_do_not_go_together_are_refused() {
         given.insert("tls.ca".into(), OptionValue::Text(ca.to_owned()));
         assert_eq!(open(given, &[route("lake")]).map(drop).unwrap_err().kind, kind, "{ca}");
     }
+}
+
+fn page(keys: &[&str], next: Option<&str>) -> Reply {
+    let contents: String = keys.iter().map(|key| format!("<Contents><Key>{key}</Key><Size>{}</Size></Contents>", key.len())).collect();
+    let next = next.map(|token| format!("<NextContinuationToken>{token}</NextContinuationToken>")).unwrap_or_default();
+    ok(&format!("<ListBucketResult><IsTruncated>{}</IsTruncated>{contents}{next}</ListBucketResult>", !next.is_empty()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_read_page_by_page() {
+    let server =
+        Server::start(vec![page(&["p/a", "p/bb"], Some("more")), page(&["p/ccc"], None), page(&["p/a", "p/b"], Some("more"))]).await;
+    let found = server.store.list("p/", 100).await.unwrap();
+    assert_eq!(found, [("p/a".to_owned(), 3), ("p/bb".to_owned(), 4), ("p/ccc".to_owned(), 5)]);
+    assert_eq!(server.store.list("p/", 2).await.unwrap().len(), 2);
+    let seen = server.seen();
+    assert_eq!(seen.len(), 3, "what is not wanted is not asked for");
+    assert!(seen[0].contains("max-keys=100") && seen[1].contains("max-keys=98") && seen[1].contains("continuation-token=more"), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_object_is_read_whole_or_not_at_all() {
+    let large = Reply::Answer(200, "", "x".repeat(16 * 1024 * 1024 + 1));
+    let server =
+        Server::start(vec![ok(""), refuse(404, "NoSuchKey"), refuse(404, "NoSuchBucket"), refuse(403, "AccessDenied"), large]).await;
+    assert_eq!(server.store.get("k").await.unwrap().unwrap(), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+    assert_eq!(server.store.get("k").await.unwrap(), None);
+    assert_eq!(server.store.get("k").await.unwrap_err().kind, ErrorKind::Missing);
+    assert_eq!(server.store.get("k").await.unwrap_err().kind, ErrorKind::Denied);
+    let error = server.store.get("k").await.unwrap_err();
+    assert_eq!(error.message, "s3://lake/k is larger than 16 MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_its_content_is_no_success() {
+    let server = Server::start(vec![ok("<InitiateMultipartUploadResult/>"), Reply::Answer(200, "", String::new())]).await;
+    assert_eq!(server.store.begin("k").await.unwrap_err().kind, ErrorKind::Invalid);
+    let upload = UploadId("mark/id".into());
+    let error = server.store.part("k", &upload, 1, Bytes::new()).await.unwrap_err();
+    assert!(error.message.ends_with("a part was taken without an ETag"), "{error}");
+    assert_eq!(server.store.abort("k", &UploadId("no mark".into())).await.unwrap_err().kind, ErrorKind::Bug);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_names_every_missing_bucket_once() {
+    let server = Server::start(vec![refuse(404, "NoSuchBucket"), page(&[], None)]).await;
+    let routes = [route("a"), route("b"), route("a")];
+    let found = with(options(&server.endpoint), &routes, CONNECTOR.inspect.unwrap()).unwrap();
+    assert_eq!(found.missing.len(), 1);
+    assert!(found.missing[0].contains("bucket \"a\" does not exist; create the bucket"), "{:?}", found.missing);
+    let seen = server.seen();
+    assert!(seen.len() == 2 && seen[0].starts_with("get /a/?") && seen[1].starts_with("get /b/?"), "{seen:?}");
+
+    let server = Server::start(vec![refuse(403, "SignatureDoesNotMatch")]).await;
+    let error = with(options(&server.endpoint), &routes, CONNECTOR.inspect.unwrap()).unwrap_err();
+    assert!(error.kind == ErrorKind::Denied && error.help.unwrap().contains("credentials.secret_key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_lies_below_the_prefix_of_the_first_statement() {
+    let server = Server::start(vec![refuse(404, "NoSuchKey"), Reply::Answer(200, "", String::new()), refuse(403, "AccessDenied")]).await;
+    let mut plans = with(options(&server.endpoint), &[route("lake"), route("other")], CONNECTOR.plans.unwrap()).unwrap();
+    assert_eq!(plans.read("orders").unwrap(), None);
+    plans.write("orders", b"{}").unwrap();
+    assert_eq!(plans.write("orders", b"{}").unwrap_err().kind, ErrorKind::Denied);
+    let seen = server.seen();
+    assert!(seen.iter().all(|request| request.contains("/lake/p/.kpipe/orders/plan.json")), "{seen:?}");
+    assert!(with(options(&server.endpoint), &[], CONNECTOR.plans.unwrap()).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_carry_what_the_options_say() {
+    let server = Server::start(vec![begun(), begun(), begun()]).await;
+    let mut given = options(&server.endpoint);
+    given.insert("region".into(), OptionValue::Text("eu-north-7".into()));
+    given.insert("credentials.session_token".into(), OptionValue::Secret(SecretRef::Inline { place: "x".into(), value: "tok".into() }));
+    let store = open(given.clone(), &[route("lake")]).unwrap();
+    store.begin("k").await.unwrap();
+    assert_eq!(store.place(), "s3://lake");
+
+    // Another secret is another client, although nothing else differs.
+    let secret = SecretRef::Inline { place: "a.yaml:7".into(), value: "another".into() };
+    given.insert("credentials.secret_key".into(), OptionValue::Secret(secret));
+    open(given, &[route("lake")]).unwrap().begin("k").await.unwrap();
+
+    let mut unset = options(&server.endpoint);
+    unset.insert("credentials.secret_key".into(), OptionValue::Secret(SecretRef::Env("S3_SECRET".into())));
+    let error = open(unset, &[route("lake")]).map(drop).unwrap_err();
+    assert_eq!(error.message, "(secret env:S3_SECRET) is not set");
+    assert_eq!(server.seen(), ["post /lake/k?uploads region token", "post /lake/k?uploads region token"]);
 }
