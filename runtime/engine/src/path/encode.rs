@@ -1,11 +1,4 @@
-//! Rows become the bytes of a file, or the values of produced records.
-//!
-//! | format | extension | `compat: confluent` | `compat: lenses` |
-//! |---|---|---|---|
-//! | JSON lines | `json`, `json.gz`, `json.zst` | the same | `json`, `gz`, `zst` |
-//! | Parquet | `parquet` | `parquet`, `snappy.parquet`, `zstd.parquet` | `parquet` |
-//! | text | `txt`, `txt.gz`, `txt.zst` | the same | `text`, `gz`, `zst` |
-//! | bytes | `bin` | the same | `bytes` |
+//! Rows become the bytes of a file, or the values of produced records. The formats are in `format/`.
 
 use arrow::array::{BinaryArray, BinaryBuilder};
 use arrow::datatypes::SchemaRef;
@@ -21,7 +14,6 @@ use crate::records::RawBatch;
 /// How the files of a route are written.
 pub struct Encoding {
     format: Format,
-    extension: String,
 }
 
 enum Format {
@@ -49,13 +41,7 @@ impl Encoding {
         if let Format::Lines { compression, .. } = &format {
             Output::new(*compression).map_err(|error| StageError::new("encode", error.to_string()))?;
         }
-        Ok(Self { format, extension: extension(&tail.format, tail.naming) })
-    }
-
-    /// The files' extension, without the dot in front.
-    #[must_use]
-    pub fn extension(&self) -> &str {
-        &self.extension
+        Ok(Self { format })
     }
 
     /// An encoder for a new file.
@@ -68,30 +54,6 @@ impl Encoding {
             Format::Lines { content, end, compression } => Box::new(LineEncoder::new(content.clone(), end.clone(), *compression)?),
         })
     }
-}
-
-fn extension(format: &FileFormat, naming: Naming) -> String {
-    let lenses = naming == Naming::Lenses;
-    let (base, compression) = match format {
-        FileFormat::Parquet { compression, .. } => {
-            let codec = match (naming, compression) {
-                (Naming::Kpipe | Naming::Lenses, _) | (Naming::Confluent, Compression::None) => "",
-                (Naming::Confluent, Compression::Snappy) => "snappy.",
-                (Naming::Confluent, Compression::Gzip(_)) => "gz.",
-                (Naming::Confluent, Compression::Zstd(_)) => "zstd.",
-            };
-            return format!("{codec}parquet");
-        }
-        FileFormat::Json { compression } => ("json", *compression),
-        FileFormat::Text { compression } => (if lenses { "text" } else { "txt" }, *compression),
-        FileFormat::Bytes { .. } => (if lenses { "bytes" } else { "bin" }, Compression::None),
-    };
-    let codec = match compression {
-        Compression::None | Compression::Snappy => return base.to_owned(),
-        Compression::Gzip(_) => "gz",
-        Compression::Zstd(_) => "zst",
-    };
-    if lenses { codec.to_owned() } else { format!("{base}.{codec}") }
 }
 
 /// Writes the values of produced records.

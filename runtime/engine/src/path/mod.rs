@@ -32,12 +32,12 @@
 //!     values.encode(&raw, &row_batch)                              -> Result<BinaryArray, StageError>
 //! per file
 //!     encoding.open()                                              -> Result<Box<dyn FileEncoder>, StageError>
-//!     encoding.extension()                                         -> &str, without the leading dot: `snappy.parquet`, `json.gz`
 //! ```
 
 pub(crate) mod commit;
 pub mod decode;
 pub mod encode;
+pub mod partition;
 pub mod read;
 pub(crate) mod roll;
 pub(crate) mod sequence;

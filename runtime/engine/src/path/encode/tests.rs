@@ -141,26 +141,6 @@ fn compressed_lines_read_back() {
 }
 
 #[test]
-fn extensions_follow_format_codec_and_layout() {
-    let json = |compression| FileFormat::Json { compression };
-    let text = FileFormat::Text { compression: Compression::None };
-    let bytes = FileFormat::Bytes { separator: String::new() };
-    for (format, kpipe, confluent, lenses) in [
-        (json(Compression::None), "json", "json", "json"),
-        (json(Compression::Gzip(6)), "json.gz", "json.gz", "gz"),
-        (json(Compression::Zstd(1)), "json.zst", "json.zst", "zst"),
-        (parquet(Compression::None), "parquet", "parquet", "parquet"),
-        (parquet(Compression::Snappy), "parquet", "snappy.parquet", "parquet"),
-        (parquet(Compression::Zstd(1)), "parquet", "zstd.parquet", "parquet"),
-        (text, "txt", "txt", "text"),
-        (bytes, "bin", "bin", "bytes"),
-    ] {
-        let found = [Naming::Kpipe, Naming::Confluent, Naming::Lenses].map(|naming| extension(&format, naming));
-        assert_eq!(found, [kpipe, confluent, lenses], "{format:?}");
-    }
-}
-
-#[test]
 fn codecs_that_do_not_fit_are_refused() {
     let columns = [("id", DataType::Int64)];
     assert!(Setup::new(ValueFormat::Json, &columns, &parquet(Compression::Gzip(1)), Naming::Kpipe).is_err());
