@@ -5,6 +5,8 @@
 mod conformance;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +42,7 @@ fn variable(name: &str) -> String {
 /// Logs in to the real server, or to another address.
 struct Login {
     endpoint: String,
+    ca: Option<String>,
     user: String,
     password: String,
     bucket: String,
@@ -50,6 +53,7 @@ impl Login {
     fn new(prefix: &str) -> Self {
         Self {
             endpoint: variable("KPIPE_TEST_S3"),
+            ca: None,
             user: variable("KPIPE_TEST_USER"),
             password: variable("KPIPE_TEST_PASSWORD"),
             bucket: variable("KPIPE_TEST_S3_BUCKET"),
@@ -60,12 +64,15 @@ impl Login {
     fn with<T>(&self, work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
         let text = |text: &str| OptionValue::Text(text.to_owned());
         let secret = SecretRef::Inline { place: "here".into(), value: self.password.clone() };
-        let options = BTreeMap::from([
+        let mut options = BTreeMap::from([
             ("endpoint".to_owned(), text(&self.endpoint)),
             ("region".to_owned(), text("us-east-1")),
             ("credentials.access_key".to_owned(), text(&self.user)),
             ("credentials.secret_key".to_owned(), OptionValue::Secret(secret)),
         ]);
+        if let Some(ca) = &self.ca {
+            options.insert("tls.ca".to_owned(), text(ca));
+        }
         let route = Route {
             statement: String::new(),
             from: "t".into(),
@@ -177,6 +184,46 @@ async fn a_closed_port_is_unreachable() {
     let error = login.inspect().unwrap_err();
     assert_eq!((error.kind, error.retry), (ErrorKind::Unreachable, Retry::Backoff));
     assert!(error.message.ends_with("connection refused"), "{error}");
+}
+
+/// A store behind TLS that has the bucket and nothing in it. Returns its address.
+fn serve_tls() -> String {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let etc = std::path::PathBuf::from(variable("KPIPE_TEST_CA")).parent().unwrap().to_owned();
+    let chain: Vec<_> = CertificateDer::pem_file_iter(etc.join("server.pem")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(etc.join("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut connection = connection.unwrap();
+            let mut stream = rustls::Stream::new(&mut session, &mut connection);
+            let mut request = [0; 8192];
+            // A client that does not trust the certificate goes away here.
+            if stream.read(&mut request).is_ok_and(|read| read > 0) {
+                let body = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+                write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+                stream.conn.send_close_notify();
+                stream.flush().unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_checked() {
+    let endpoint = serve_tls();
+    let trusting = Login { endpoint: endpoint.clone(), ca: Some(variable("KPIPE_TEST_CA")), ..Login::new("tls") };
+    assert_eq!(trusting.inspect().unwrap().system, format!("S3 at {endpoint}"));
+    let error = Login { endpoint, ..Login::new("tls") }.inspect().unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Unreachable, Retry::Backoff));
+    assert!(error.message.contains("certificate") && error.help.unwrap().contains("tls.ca"), "{}", error.message);
 }
 
 fn services(command: &str) {

@@ -13,7 +13,7 @@ pub(super) static SPEC: ConnectorSpec = ConnectorSpec {
     source: Some(SourceSpec {
         options: &SOURCE,
         from: NameKind::File,
-        clauses: &["WITHKEY", "KEYDELIMITER"],
+        clauses: &[],
         columns: &[MetadataColumn::Topic, MetadataColumn::Partition, MetadataColumn::Offset],
         replay: Replay::FromPosition,
     }),
