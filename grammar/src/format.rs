@@ -133,9 +133,8 @@ fn write_clause(
     mut list: VecDeque<(usize, &'static str)>,
     (last, end): (usize, &str),
 ) {
-    let first = clause.segment.first;
-    for index in first..clause.segment.end {
-        let word = &words[index];
+    let Segment { first, end: behind, .. } = *clause.segment;
+    for (index, word) in words.iter().enumerate().take(behind).skip(first) {
         let indent = if index == first { "" } else { INDENT };
         for comment in &word.before {
             page.next_line(indent);

@@ -68,7 +68,7 @@ fn begins_clause(source: &str, tokens: &[Token], index: usize, current: Option<&
     let keyword = keyword_at(source, tokens, index)?;
     let Some(before) = index.checked_sub(1).map(|before| tokens[before]) else { return Some(keyword) };
     let inside_name = before.touches(tokens[index]) && matches!(before.kind, TokenKind::Dot | TokenKind::Equals);
-    if inside_name || (name_is_due(source, before, index, current) && reads_as_name(source, tokens, index, keyword)) {
+    if inside_name || (name_is_due(source, before, index, current) && reads_as_name(source, tokens, index, keyword, before)) {
         return None;
     }
     Some(keyword)
@@ -79,7 +79,9 @@ fn name_is_due(source: &str, before: Token, index: usize, current: Option<&Segme
     let opens_value = current.is_some_and(|segment| segment.first + 1 == index && !segment.keyword.is_flag());
     let in_expression = current.is_some_and(|segment| matches!(segment.keyword, Keyword::NotYet(_)));
     match before.kind {
-        TokenKind::Comma | TokenKind::Equals => true,
+        TokenKind::Comma => true,
+        // In a name it is a character like others: `FROM year= LIMIT 5`.
+        TokenKind::Equals => current.is_none_or(|segment| !matches!(segment.keyword, Keyword::Write | Keyword::From)),
         TokenKind::Operator | TokenKind::Star => in_expression,
         TokenKind::Word if opens_value => true,
         TokenKind::Word => {
@@ -92,13 +94,13 @@ fn name_is_due(source: &str, before: Token, index: usize, current: Option<&Segme
 }
 
 /// True if what follows a keyword cannot be the value of its clause, so that the word is a name.
-fn reads_as_name(source: &str, tokens: &[Token], index: usize, keyword: Keyword) -> bool {
+fn reads_as_name(source: &str, tokens: &[Token], index: usize, keyword: Keyword, before: Token) -> bool {
     let Some(next) = tokens.get(index + 1) else { return true };
     let next_keyword = keyword_at(source, tokens, index + 1);
     match keyword {
-        // A column, a target or a topic that is called like the clause that has to follow it.
-        Keyword::Select => next_keyword == Some(Keyword::Select),
-        Keyword::From => {
+        // A target or a column that is called like the clause that has to follow it.
+        Keyword::Select | Keyword::From if before.is_word(source, "INTO") => next_keyword == Some(Keyword::Select),
+        Keyword::From if !before.is_word(source, "FROM") => {
             next_keyword == Some(Keyword::From) || matches!(next.kind, TokenKind::Comma | TokenKind::Dot) || next.is_word(source, "AS")
         }
         _ => {

@@ -1,7 +1,5 @@
 //! Mistakes as text, for comparing.
 
-use std::fmt::Write;
-
 use kpipe_grammar::{Fix, parse};
 use miette::Diagnostic;
 
@@ -14,18 +12,13 @@ pub(crate) fn mistakes(text: &str) -> String {
 }
 
 fn one(text: &str, diagnostic: &dyn Diagnostic, fix: Option<Fix>) -> String {
-    let mut out = String::new();
     let code = diagnostic.code().map(|code| code.to_string()).unwrap_or_default();
-    writeln!(out, "{code} {diagnostic}").unwrap();
+    let mut lines = vec![format!("{code} {diagnostic}")];
     for label in diagnostic.labels().into_iter().flatten() {
         let place = &text[label.offset()..label.offset() + label.len()];
-        writeln!(out, "  {:>2} {place:?} {}", label.offset(), label.label().unwrap_or("")).unwrap();
+        lines.push(format!("  {:>2} {place:?} {}", label.offset(), label.label().unwrap_or("")));
     }
-    if let Some(help) = diagnostic.help() {
-        writeln!(out, "  help: {help}").unwrap();
-    }
-    if let Some(Fix { span, replacement }) = fix {
-        writeln!(out, "  fix: {:?} -> {replacement:?}", &text[span.start..span.end]).unwrap();
-    }
-    out
+    lines.extend(diagnostic.help().map(|help| format!("  help: {help}")));
+    lines.extend(fix.map(|fix| format!("  fix: {:?} -> {:?}", &text[fix.span.start..fix.span.end], fix.replacement)));
+    lines.join("\n") + "\n"
 }

@@ -1,0 +1,138 @@
+//! What holds for any statement and any text.
+
+#[path = "common/statements.rs"]
+mod statements;
+
+use kpipe_grammar::ast::Statement;
+use kpipe_grammar::span::Span;
+use kpipe_grammar::{format, parse};
+use miette::Diagnostic;
+use proptest::prelude::*;
+
+/// The comments of a text, in any order, by the marks that only they hold.
+fn comments(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = ["-- note", "/* note; 'x */", "-- own line", "/* two\nlines */", "-- next", "-- above"]
+        .iter()
+        .flat_map(|comment| text.matches(comment))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// Statements without their places, the blanks of unread clauses evened out.
+fn comparable(mut statements: Vec<Statement>) -> Vec<Statement> {
+    for statement in &mut statements {
+        statement.span = Span::default();
+    }
+    for clause in statements.iter_mut().flat_map(|statement| &mut statement.other) {
+        let without_comments = clause.node.text.replace("/* note; 'x */", "").replace("/* two\nlines */", "");
+        let lines = without_comments.lines().map(|line| line.split("--").next().unwrap_or_default());
+        clause.node.text = lines.collect::<String>().replace([' ', '\t'], "").to_uppercase();
+    }
+    statements
+}
+
+/// Every diagnostic can be shown: its spans lie in the text, on characters, and its words hold no control characters.
+fn check_diagnostics(text: &str) -> Result<(), TestCaseError> {
+    let parsed = parse(text);
+    let errors = parsed.errors.iter().map(|error| (error as &dyn Diagnostic, error.fix()));
+    let warnings = parsed.warnings.iter().map(|warning| (warning as &dyn Diagnostic, warning.fix()));
+    for (diagnostic, fix) in errors.chain(warnings) {
+        prop_assert!(diagnostic.code().is_some());
+        prop_assert!(!diagnostic.to_string().contains(char::is_control), "{diagnostic}");
+        let mut labels = 0;
+        for label in diagnostic.labels().into_iter().flatten() {
+            labels += 1;
+            prop_assert!(text.get(label.offset()..label.offset() + label.len()).is_some(), "{diagnostic} in {text:?}");
+        }
+        prop_assert!(labels > 0, "{diagnostic}");
+        prop_assert!(fix.is_none_or(|fix| text.get(fix.span.start..fix.span.end).is_some()));
+    }
+    Ok(())
+}
+
+/// A text with a piece of it left out, doubled or replaced.
+fn mutated() -> impl Strategy<Value = String> {
+    let piece =
+        prop::sample::select(vec!["", "'", "`", "\"", ";", "(", ")", ",", ".", "*", "=", " FROM ", " x ", "--", "/*", "é", "[", "\0"]);
+    (statements::text(), any::<prop::sample::Index>(), 0..6_usize, piece).prop_map(|(text, place, len, piece)| {
+        let chars: Vec<char> = text.chars().collect();
+        let start = place.index(chars.len());
+        let end = (start + len).min(chars.len());
+        chars[..start].iter().copied().chain(piece.chars()).chain(chars[end..].iter().copied()).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn printed_statements_are_read_back(statement in statements::statement()) {
+        let text = statement.to_string();
+        let parsed = parse(&text);
+        prop_assert_eq!(&parsed.errors, &[], "{}", text);
+        prop_assert_eq!(&parsed.warnings, &[], "{}", text);
+        prop_assert_eq!(comparable(parsed.statements), [statement], "{}", text);
+    }
+
+    #[test]
+    fn printing_is_stable(text in statements::text()) {
+        for statement in parse(&text).statements {
+            let printed = statement.to_string();
+            let again: Vec<String> = parse(&printed).statements.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(again, [printed]);
+        }
+    }
+
+    #[test]
+    fn formatting_changes_no_meaning(text in statements::text()) {
+        let before = parse(&text);
+        prop_assert_eq!(&before.errors, &[], "{}", text);
+        let formatted = format(&text).unwrap();
+        let after = parse(&formatted);
+        prop_assert_eq!(comparable(after.statements), comparable(before.statements), "{}", formatted);
+        prop_assert_eq!(comments(&formatted), comments(&text), "{}", formatted);
+        prop_assert_eq!(format(&formatted).unwrap(), formatted);
+    }
+
+    #[test]
+    fn spans_cover_all_clauses(text in statements::text()) {
+        for statement in parse(&text).statements {
+            let Statement { span, mode, target, select, from, partition_by, store_as, with_key, key_delimiter, with_converter, limit,
+                properties, other } = statement;
+            let clauses = [Some(mode.span), Some(target.span), Some(select.span), Some(from.span), partition_by.map(|x| x.span),
+                store_as.map(|x| x.span), with_key.map(|x| x.span), key_delimiter.map(|x| x.span), with_converter.map(|x| x.span),
+                limit.map(|x| x.span), properties.map(|x| x.span)];
+            let mut spans: Vec<_> = clauses.into_iter().flatten().chain(other.iter().map(|clause| clause.span)).collect();
+            spans.sort_unstable();
+            prop_assert_eq!(spans[0].start, span.start);
+            prop_assert_eq!(spans[spans.len() - 1].end, span.end);
+            for pair in spans.windows(2) {
+                prop_assert!(pair[0].end <= pair[1].start);
+                // Between two clauses stand only blanks, comments and the keyword of a clause that is one value.
+                let between = text[pair[0].end..pair[1].start].to_uppercase();
+                let rest = ["-- NOTE\n", "/* NOTE; 'X */", "-- OWN LINE\n", "/* TWO\nLINES */", "KEYDELIMITER=", "WITHCONVERTER=", "LIMIT",
+                    "INTO", "FROM"].iter().fold(between, |text, word| text.replace(word, ""));
+                prop_assert_eq!(rest.trim(), "");
+            }
+        }
+    }
+
+    #[test]
+    fn mutated_statements_never_panic(text in mutated()) {
+        check_diagnostics(&text)?;
+        if let Ok(formatted) = format(&text) {
+            prop_assert_eq!(format(&formatted).unwrap(), formatted);
+        }
+    }
+
+    #[test]
+    fn any_text_never_panics(text in any::<String>()) {
+        check_diagnostics(&text)?;
+    }
+
+    #[test]
+    fn any_words_never_panic(text in "(INSERT|INTO|SELECT|FROM|STOREAS|AS|WHERE|GROUP|BY|WITHKEY|PK|LIMIT|a|`b`|'c'|[*.,=()]|5| |;|\n){0,24}") {
+        check_diagnostics(&text)?;
+    }
+}
