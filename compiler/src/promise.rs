@@ -46,6 +46,9 @@ pub enum PromiseError {
     /// A clean session although more is asked.
     #[error("a clean session loses what is published while the pipeline is away, so `{}` cannot be kept", word(*.0))]
     CleanSession(Guarantee),
+    /// `acks: 1` although more is asked.
+    #[error("`acks: 1` can lose records with the leader of a partition, so `{}` cannot be kept", word(*.0))]
+    LeaderOnly(Guarantee),
 }
 
 /// A place in the pipeline file that has to do with a refusal.
@@ -77,6 +80,9 @@ impl PromiseError {
             ],
             Self::NoStableNumber => vec![(Cause::Delivery, "asked for here"), (Cause::Source, "sends unacknowledged messages again")],
             Self::QosZero(_) => vec![(Cause::Delivery, "asked for here"), (Cause::SourceOption("qos"), "sent once, acknowledged never")],
+            Self::LeaderOnly(_) => {
+                vec![(Cause::Delivery, "asked for here"), (Cause::SinkOption("acks"), "acknowledged before it is replicated")]
+            }
             Self::CleanSession(_) => {
                 vec![(Cause::Delivery, "asked for here"), (Cause::SourceOption("clean_session"), "the broker forgets the session")]
             }
@@ -97,6 +103,7 @@ impl PromiseError {
             Self::RecordsExactlyOnce => "use `delivery: at_least_once`: after a crash, records since the last commit come twice",
             Self::NoStableNumber => "use `delivery: at_least_once`; an id in the message lets readers drop what comes twice",
             Self::QosZero(_) => "set `qos: 1`, or ask for `delivery: at_most_once`",
+            Self::LeaderOnly(_) => "set `acks: all`, or ask for `delivery: at_most_once`",
             Self::CleanSession(_) => "set `clean_session: false`, or ask for `delivery: at_most_once`",
         }
     }
@@ -140,6 +147,9 @@ pub fn prove(facts: &Facts<'_>) -> Result<Promise, PromiseError> {
 }
 
 fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
+    if leader_only(facts) {
+        return (Guarantee::AtMostOnce, "with `acks: 1` a record is lost if the leader of its partition is");
+    }
     match (facts.source.replay, facts.sink.kind) {
         (Replay::Unacknowledged, _) if qos(facts) == Some(0) => {
             (Guarantee::AtMostOnce, "with QoS 0 the broker sends a message once and forgets it")
@@ -164,6 +174,9 @@ fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
 }
 
 fn refusal(facts: &Facts<'_>, asked: Guarantee) -> PromiseError {
+    if leader_only(facts) {
+        return PromiseError::LeaderOnly(asked);
+    }
     match (facts.source.replay, facts.sink.kind) {
         (Replay::Unacknowledged, _) if qos(facts) == Some(0) => PromiseError::QosZero(asked),
         (Replay::Unacknowledged, _) if facts.source_options.flag("clean_session") => PromiseError::CleanSession(asked),
@@ -172,6 +185,12 @@ fn refusal(facts: &Facts<'_>, asked: Guarantee) -> PromiseError {
         (Replay::FromPosition, SinkKind::Files) => PromiseError::FilesExactlyOnce,
         (Replay::FromPosition, SinkKind::Records) => PromiseError::RecordsExactlyOnce,
     }
+}
+
+/// Kafka's `acks: 1`: acknowledged by the leader alone.
+fn leader_only(facts: &Facts<'_>) -> bool {
+    let acks = facts.sink_options;
+    facts.sink.kind == SinkKind::Records && (acks.text("acks") == Some("1") || acks.integer("acks") == Some(1))
 }
 
 fn qos(facts: &Facts<'_>) -> Option<i64> {
@@ -258,6 +277,15 @@ mod tests {
     }
 
     #[test]
+    fn an_acknowledgement_of_the_leader_alone_can_lose() {
+        let none = Options::default();
+        let leader = with("acks", OptionValue::Text("1".to_owned()));
+        let records = |asked| run(Replay::FromPosition, &none, SinkKind::Records, &leader, asked);
+        assert_eq!(records(None), Ok(Guarantee::AtMostOnce));
+        assert_eq!(records(AT_LEAST), Err(PromiseError::LeaderOnly(Guarantee::AtLeastOnce)));
+    }
+
+    #[test]
     fn mqtt_does_not_feed_files() {
         let none = Options::default();
         let error = run(Replay::Unacknowledged, &none, SinkKind::Files, &none, None).unwrap_err();
@@ -289,6 +317,7 @@ mod tests {
             PromiseError::NoStableNumber,
             PromiseError::QosZero(Guarantee::AtLeastOnce),
             PromiseError::CleanSession(Guarantee::AtLeastOnce),
+            PromiseError::LeaderOnly(Guarantee::AtLeastOnce),
         ] {
             assert!(!error.causes().is_empty() && !error.help().is_empty(), "{error}");
         }

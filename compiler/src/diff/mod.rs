@@ -115,7 +115,7 @@ fn differ(changes: &mut Vec<Change>, class: ChangeClass, path: &str, before: Str
 fn compare(before: &Pipeline, after: &Pipeline, catalog: &Catalog) -> Vec<Change> {
     let mut changes = Vec::new();
     // No `..`: a new part of a plan must say here what its change does.
-    let Pipeline { name: _, source, sink, routes, flush, errors, promise } = after;
+    let Pipeline { name: _, source, sink, sampled: _, routes, flush, errors, promise } = after;
     if promise.guarantee < before.promise.guarantee {
         let (before, after) = (word(before.promise.guarantee), word(promise.guarantee));
         changes.push(change(ChangeClass::WeakerPromise, "delivery", Some(before.to_owned()), Some(after.to_owned())));

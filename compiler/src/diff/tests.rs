@@ -81,6 +81,7 @@ fn pipeline() -> Pipeline {
             options: options(&[("brokers", "a:9092"), ("group", "orders"), ("from", "earliest")]),
         },
         sink: Endpoint { connector: "store".to_owned(), options: options(&[("endpoint", "http://s3")]) },
+        sampled: None,
         routes: vec![route("orders", "raw")],
         flush: Some(Flush { records: None, bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
         errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 60_000 },

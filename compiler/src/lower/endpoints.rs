@@ -6,11 +6,11 @@ use thiserror::Error;
 use super::from::FromError;
 use super::properties::Flushes;
 use super::scope::{Label, Scope};
-use crate::catalog::{ConnectorSpec, NameKind, SinkKind};
+use crate::catalog::{ConnectorSpec, NameKind, OptionKind, SinkKind, SinkSpec};
 use crate::document::{EndpointDoc, ErrorsDoc};
 use crate::names;
 use crate::plan::{
-    DeadLetter, Endpoint, ErrorPolicy, FileFormat, FileTail, Flush, Naming, Options, Pipeline, Promise, Route, Tail, Tolerance,
+    DeadLetter, Endpoint, ErrorPolicy, FileFormat, FileTail, Flush, Naming, OptionValue, Options, Pipeline, Promise, Route, Tail, Tolerance,
 };
 use crate::promise::{Cause, Facts, PromiseError, prove};
 use crate::sources::Location;
@@ -72,6 +72,7 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
         name: document.name.node.clone(),
         source: endpoint(&document.source),
         sink: endpoint(&document.sink),
+        sampled: scope.infers().then(|| scope.sampled.cloned()).flatten(),
         routes,
         flush,
         errors: errors?,
@@ -158,8 +159,20 @@ fn own_cluster(scope: &Scope<'_>) -> Option<Endpoint> {
         .0
         .iter()
         .filter(|(path, _)| spec.options.iter().any(|option| option.path == *path || path.starts_with(&format!("{}.", option.path))));
-    let options = Options(known.map(|(path, value)| (path.clone(), value.clone())).collect());
+    let options = Options(known.map(|(path, value)| (path.clone(), taken(spec, path, value))).collect());
     Some(Endpoint { connector: source.connector.name.to_owned(), options })
+}
+
+/// A value as the sink takes it: of a map with fixed keys only those that it has.
+fn taken(spec: &SinkSpec, path: &str, value: &OptionValue) -> OptionValue {
+    let kind = spec.options.iter().find(|option| option.path == path).map(|option| option.kind);
+    match (kind, value) {
+        (Some(OptionKind::Map(keys)), OptionValue::Map(map)) if !keys.is_empty() => {
+            let known = map.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+            OptionValue::Map(known.map(|(key, value)| (key.clone(), value.clone())).collect())
+        }
+        (_, value) => value.clone(),
+    }
 }
 
 fn promise(scope: &mut Scope<'_>, errors: &ErrorPolicy) -> Option<Promise> {
@@ -186,7 +199,7 @@ fn promise(scope: &mut Scope<'_>, errors: &ErrorPolicy) -> Option<Promise> {
 fn refused(error: PromiseError) -> EndpointError {
     match error {
         PromiseError::UnacknowledgedIntoFiles => EndpointError::Unacknowledged { error },
-        PromiseError::QosZero(_) | PromiseError::CleanSession(_) => EndpointError::CanLose { error },
+        PromiseError::QosZero(_) | PromiseError::CleanSession(_) | PromiseError::LeaderOnly(_) => EndpointError::CanLose { error },
         PromiseError::FilesExactlyOnce | PromiseError::WallClock | PromiseError::RecordsExactlyOnce | PromiseError::NoStableNumber => {
             EndpointError::ExactlyOnce { error }
         }

@@ -58,6 +58,7 @@ pub fn lower(document: &Document, sampled: Option<&Schema>, report: &mut Report)
     }
     let mut scope = Scope::new(document, sampled, report)?;
     scope.find_schema();
+    value::check_later(&mut scope);
     from::check_together(&mut scope, &parsed.statements);
     let mut routes = Vec::new();
     let mut flushes = properties::Flushes::default();

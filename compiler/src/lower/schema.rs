@@ -36,6 +36,11 @@ pub(super) enum SchemaError {
 }
 
 impl Scope<'_> {
+    /// True if the schema is that of samples.
+    pub(super) fn infers(&self) -> bool {
+        matches!(self.document.source.schemas.get("value.schema"), Some(SchemaDoc::Infer))
+    }
+
     /// Looks up the schema of the document.
     pub(super) fn find_schema(&mut self) {
         let source = &self.document.source;

@@ -25,6 +25,13 @@ pub(super) enum ValueError {
         /// The format.
         format: String,
     },
+    /// `registry:`.
+    #[error("`{path}` is known, but not supported yet")]
+    #[diagnostic(code(KP0330), help("write the fields as `value: {{ format: json, schema: {{ id: bigint }} }}`; a key is text"))]
+    OptionNotYet {
+        /// The option.
+        path: &'static str,
+    },
     /// `jsno`.
     #[error("`{format}` is not a format of values")]
     #[diagnostic(code(KP0332), help("values are `json`, `text` or `bytes`"))]
@@ -49,6 +56,15 @@ pub(super) fn format(scope: &mut Scope<'_>, converter: Option<&Spanned<String>>)
         return None;
     }
     Some(format)
+}
+
+/// A registry or a schema of keys: in the catalogue, so that they are not unknown, and not built.
+pub(super) fn check_later(scope: &mut Scope<'_>) {
+    for path in ["value.registry", "key.registry", "key.schema"] {
+        if let Some(at) = scope.document.source.value_at(path) {
+            scope.error(ValueError::OptionNotYet { path }, [(at, "not built yet".to_owned())]);
+        }
+    }
 }
 
 fn of_document(scope: &mut Scope<'_>) -> Option<ValueFormat> {

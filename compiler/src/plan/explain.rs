@@ -37,7 +37,7 @@ const EXAMPLE: FileNumbers = FileNumbers {
 /// What a pipeline does, from source to promise.
 #[must_use]
 pub fn explain(pipeline: &Pipeline) -> Vec<Line> {
-    let Pipeline { name: _, source, sink, routes, flush, errors, promise } = pipeline;
+    let Pipeline { name: _, source, sink, sampled: _, routes, flush, errors, promise } = pipeline;
     let mut lines = vec![line("source", endpoint(source)), line("sink", endpoint(sink))];
     for route in routes {
         explain_route(&mut lines, route);
@@ -227,6 +227,7 @@ mod tests {
             name: "p".to_owned(),
             source: endpoint("kafka", &[("brokers", "a:9092"), ("group", "p"), ("client", "hidden")]),
             sink: endpoint("s3", &[]),
+            sampled: None,
             routes: vec![route],
             flush: Some(Flush { records: Some(1000), bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },

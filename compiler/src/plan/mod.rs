@@ -23,6 +23,10 @@ pub struct Pipeline {
     pub source: Endpoint,
     /// Where they go.
     pub sink: Endpoint,
+    /// The columns of values as samples showed them, for `schema: infer`: frozen here, so that the next plan takes them and does not
+    /// sample again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<Schema>,
     /// One per statement, in the order of the file.
     pub routes: Vec<Route>,
     /// When files are closed. `None` for a sink of records.

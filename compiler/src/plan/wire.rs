@@ -260,6 +260,7 @@ mod tests {
             name: "p".to_owned(),
             source: endpoint("mqtt", [("password".to_owned(), OptionValue::Secret(secret))].into()),
             sink: endpoint("kafka", BTreeMap::new()),
+            sampled: None,
             routes: Vec::new(),
             flush: None,
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },

@@ -160,6 +160,12 @@ fn formats_of_values() {
 }
 
 #[test]
+fn registries_are_not_built() {
+    let case = log_to_log("INSERT INTO a SELECT * FROM b").source_option("value.registry", text("http://registry"));
+    assert_eq!(case.said(), ["KP0330: `value.registry` is known, but not supported yet [yaml: not built yet]"]);
+}
+
+#[test]
 fn a_schema_needs_json() {
     let case = log_to_log("INSERT INTO a SELECT * FROM b").source_option("value.format", text("bytes")).schema("id: int");
     assert_eq!(
@@ -173,7 +179,9 @@ fn samples_are_asked_for() {
     let infer = || Case { schema: Some(SchemaDoc::Infer), ..log_to_store("INSERT INTO lake SELECT * FROM t") };
     assert_eq!(infer().said(), ["KP0422: the schema is to be inferred, but there are no samples [yaml: asked for here]"]);
     let sampled = vec![Field { name: "id".to_owned(), data_type: DataType::Int64, nullable: true }];
-    assert_eq!(columns(Case { sampled: Some(sampled), ..infer() }), ["id bigint"]);
+    assert_eq!(columns(Case { sampled: Some(sampled.clone()), ..infer() }), ["id bigint"]);
+    assert_eq!(Case { sampled: Some(sampled.clone()), ..infer() }.pipeline().sampled, Some(sampled.clone()), "frozen");
+    assert_eq!(Case { sampled: Some(sampled), ..log_to_store("INSERT INTO lake SELECT * FROM t") }.pipeline().sampled, None);
 }
 
 #[track_caller]
