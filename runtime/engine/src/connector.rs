@@ -17,21 +17,27 @@ use crate::error::ConnectorError;
 use crate::position::{PartitionId, Position};
 use crate::records::RawBatch;
 
+/// Opens one side of a connector.
+pub type Open<T> = fn(&OpenRequest<'_>) -> Result<T, ConnectorError>;
+
+/// Names and values of headers.
+pub type Headers = Vec<(String, Vec<u8>)>;
+
 /// A connector: its description and how to open it. The list of all of them is `kpipe_connectors::ALL`.
 #[derive(Debug)]
 pub struct ConnectorDef {
     /// What the compiler knows of it.
     pub spec: &'static ConnectorSpec,
     /// Opens a source.
-    pub source: Option<fn(&OpenRequest<'_>) -> Result<Box<dyn Source>, ConnectorError>>,
+    pub source: Option<Open<Box<dyn Source>>>,
     /// Opens a sink of records.
-    pub records: Option<fn(&OpenRequest<'_>) -> Result<Box<dyn RecordSink>, ConnectorError>>,
+    pub records: Option<Open<Box<dyn RecordSink>>>,
     /// Opens a store of files.
-    pub store: Option<fn(&OpenRequest<'_>) -> Result<Arc<dyn FileStore>, ConnectorError>>,
+    pub store: Option<Open<Arc<dyn FileStore>>>,
     /// Looks at the system without changing it: for `plan`, and before a start.
-    pub inspect: Option<fn(&OpenRequest<'_>) -> Result<Inspection, ConnectorError>>,
+    pub inspect: Option<Open<Inspection>>,
     /// Reads and writes the applied plan in the system, for a sink that can hold it.
-    pub plans: Option<fn(&OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError>>,
+    pub plans: Option<Open<Box<dyn PlanStore>>>,
 }
 
 /// What a connector is opened with.
@@ -176,7 +182,7 @@ pub struct OutBatch<'a> {
     /// Values, one a row.
     pub values: Option<&'a BinaryArray>,
     /// Headers added to those of the source record, per row in order: name and value.
-    pub headers: Option<&'a [Vec<(String, Vec<u8>)>]>,
+    pub headers: Option<&'a [Headers]>,
 }
 
 /// What became of a batch.

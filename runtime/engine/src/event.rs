@@ -108,6 +108,19 @@ impl Progress {
     }
 }
 
+/// What is open and under way in a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileCount {
+    /// Files that are open.
+    pub files_open: usize,
+    /// Bytes that open files hold.
+    pub open_bytes: usize,
+    /// Records that were sent and are not acknowledged.
+    pub in_flight: usize,
+    /// Bytes counted by the budget of the whole process.
+    pub budget_bytes: usize,
+}
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -130,14 +143,8 @@ pub enum Event {
     Progress {
         /// All of them.
         partitions: Vec<(PartitionName, Progress)>,
-        /// Files that are open.
-        files_open: usize,
-        /// Bytes that open files hold.
-        open_bytes: usize,
-        /// Records that were sent and are not acknowledged.
-        in_flight: usize,
-        /// Bytes counted by the process's budget.
-        budget_bytes: usize,
+        /// What is open and under way.
+        count: FileCount,
     },
     /// A set of files was closed.
     Closed {
@@ -162,7 +169,7 @@ pub enum Event {
         partition: PartitionName,
         /// The next position to read after a restart.
         position: Position,
-        /// Records that this commit covers, rejected ones included.
+        /// Records that were written.
         records: u64,
         /// The files that became visible.
         files: Vec<FileFacts>,
@@ -237,7 +244,8 @@ impl fmt::Display for Event {
             Self::Revoked(partitions) => write_names(f, "gave away", partitions),
             Self::Lost(partitions) => write_names(f, "lost", partitions),
             Self::Read { records, bytes } => write!(f, "read {records} records, {bytes} bytes"),
-            Self::Progress { partitions, files_open, open_bytes, in_flight, budget_bytes: _ } => {
+            Self::Progress { partitions, count } => {
+                let FileCount { files_open, open_bytes, in_flight, budget_bytes: _ } = count;
                 let lag: u64 = partitions.iter().map(|(_, progress)| progress.lag()).sum();
                 write!(f, "lag {lag}, {files_open} open files with {open_bytes} bytes, {in_flight} records in flight")
             }

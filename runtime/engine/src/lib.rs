@@ -1,5 +1,6 @@
 //! A plan, running.
 
+mod assemble;
 mod budget;
 mod columns;
 pub mod connector;
@@ -11,10 +12,14 @@ mod expr;
 mod fixture;
 mod format;
 pub mod limits;
+pub mod memory;
 pub mod metrics;
 pub mod path;
 pub mod position;
 pub mod records;
 pub mod reject;
 mod retry;
+#[cfg(test)]
+mod run_tests;
 pub mod state;
+pub mod supervise;

@@ -69,7 +69,10 @@ pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// The first pause of a back-off; it doubles from there.
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 
-/// Panics without progress in between before a task is given up.
+/// How often the supervisor looks whether all tasks are done.
+pub(crate) const SUPERVISE_EVERY: Duration = Duration::from_millis(50);
+
+/// Bugs without progress in between before a task is given up.
 pub(crate) const PANICS_MAX: u32 = 3;
 
 const _: () = assert!(PART_BYTES >= PART_BYTES_MIN, "S3 refuses smaller parts");

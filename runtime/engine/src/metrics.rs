@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::env::Clock;
-use crate::event::{End, Event, EventSink, PartitionName, Progress, Scope};
+use crate::event::{End, Event, EventSink, FileCount, PartitionName, Progress, Scope};
 use crate::path::RollReason;
 use crate::reject::RejectReason;
 use crate::state::PipelineState;
@@ -88,7 +88,7 @@ pub struct PipelineSnapshot {
     pub records_per_second: f64,
     /// Bytes a second since the last snapshot.
     pub bytes_per_second: f64,
-    /// Records that are safe in the sink since the start.
+    /// Records written and safe in the sink since the start.
     pub committed_records: u64,
     /// Positions that are not safe in the sink.
     pub lag: u64,
@@ -152,8 +152,8 @@ impl EventSink for Metrics {
     fn emit(&self, scope: &Scope, event: &Event) {
         let wall_ms = self.clock.wall_ms();
         let mut numbers = lock(&self.numbers);
-        if let Event::Progress { budget_bytes, .. } = event {
-            numbers.budget_bytes = *budget_bytes as u64;
+        if let Event::Progress { count, .. } = event {
+            numbers.budget_bytes = count.budget_bytes as u64;
         }
         if !numbers.pipelines.contains_key(&scope.pipeline) {
             numbers.pipelines.insert(Arc::clone(&scope.pipeline), Pipeline::default());
@@ -272,7 +272,8 @@ impl Task {
             Event::Revoked(partitions) | Event::Lost(partitions) => {
                 self.partitions.retain(|name, _| !partitions.contains(name));
             }
-            Event::Progress { partitions, files_open, open_bytes, in_flight, budget_bytes: _ } => {
+            Event::Progress { partitions, count } => {
+                let FileCount { files_open, open_bytes, in_flight, budget_bytes: _ } = count;
                 self.partitions = partitions.iter().cloned().collect();
                 self.files_open = *files_open as u64;
                 self.open_bytes = *open_bytes as u64;
@@ -338,7 +339,7 @@ impl Collector for Exposition {
         use MetricType::{Counter, Gauge};
         family("records_read", "Records read from the source", Counter, each(&|p| p.records))?;
         family("bytes_read", "Bytes of keys and values read from the source", Counter, each(&|p| p.bytes))?;
-        family("records_committed", "Records that are safe in the sink, rejected ones included", Counter, each(&|p| p.committed_records))?;
+        family("records_committed", "Records written and safe in the sink", Counter, each(&|p| p.committed_records))?;
         family("commits", "Commits of positions", Counter, each(&|p| p.commits))?;
         family("files_written", "Files that became visible", Counter, each(&|p| p.files))?;
         family("file_bytes_written", "Bytes of files that became visible", Counter, each(&|p| p.file_bytes))?;
@@ -421,7 +422,8 @@ mod tests {
         assert_eq!((first.pipelines[0].records, first.pipelines[0].records_per_second), (10, 0.0));
         clock.advance(Duration::from_secs(2));
         let committed = Event::Committed { partition: name(1), position: Position(10), records: 10, files: vec![], existed: 0 };
-        let tick = Event::Progress { partitions: vec![(name(1), progress)], files_open: 3, open_bytes: 7, in_flight: 2, budget_bytes: 9 };
+        let count = FileCount { files_open: 3, open_bytes: 7, in_flight: 2, budget_bytes: 9 };
+        let tick = Event::Progress { partitions: vec![(name(1), progress)], count };
         feed(&metrics, 0, vec![Event::Read { records: 20, bytes: 200 }, committed, tick]);
         let snapshot = metrics.snapshot();
         let pipeline = &snapshot.pipelines[0];
@@ -465,7 +467,8 @@ mod tests {
             records: 2,
             dead_letter: None,
         };
-        let tick = Event::Progress { partitions: vec![(name(0), progress)], files_open: 1, open_bytes: 2, in_flight: 0, budget_bytes: 2 };
+        let count = FileCount { files_open: 1, open_bytes: 2, in_flight: 0, budget_bytes: 2 };
+        let tick = Event::Progress { partitions: vec![(name(0), progress)], count };
         feed(&metrics, 0, vec![Event::Started, Event::Assigned(vec![]), Event::Read { records: 5, bytes: 50 }, rejected, tick]);
         let text = metrics.prometheus();
         for line in [
@@ -487,7 +490,7 @@ mod tests {
         let (metrics, _) = metrics();
         let progress = Progress { end: Some(Position(5)), next: Some(Position(3)), committed: Some(Position(1)) };
         let both = vec![(name(0), progress), (name(1), progress)];
-        let tick = Event::Progress { partitions: both, files_open: 0, open_bytes: 0, in_flight: 0, budget_bytes: 0 };
+        let tick = Event::Progress { partitions: both, count: FileCount::default() };
         feed(&metrics, 0, vec![Event::Started, tick, Event::Revoked(vec![name(1)])]);
         assert_eq!((metrics.snapshot().pipelines[0].lag, metrics.snapshot().pipelines[0].partitions), (4, 1));
     }

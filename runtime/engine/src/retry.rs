@@ -10,7 +10,7 @@ use kpipe_compiler::plan::ErrorPolicy;
 use crate::env::{Env, Random};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::event::{End, Event, Voice};
-use crate::limits::{AWAY_AFTER, BACKOFF_FIRST};
+use crate::limits::{ACKS_MISSING, AWAY_AFTER, BACKOFF_FIRST};
 
 /// How patient a pipeline is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,11 @@ impl Retries {
                 }
                 Err(error) => error,
             };
-            if error.retry != Retry::Backoff || self.patience.ran_out(self.failed(&error)) {
+            if error.retry != Retry::Backoff {
                 return Err(error);
+            }
+            if self.patience.ran_out(self.failed(&error)) {
+                return Err(error.retry(Retry::No));
             }
             self.voice.say(&Event::Retried { end: self.end });
             self.env.clock.sleep(self.patience.pause(attempt, &self.env.random)).await;
@@ -118,6 +121,42 @@ impl Retries {
             let after = self.env.clock.monotonic().saturating_sub(since);
             self.voice.say(&Event::Back { end: self.end, after });
         }
+    }
+}
+
+/// Notices that a sink of records has not acknowledged anything for long although records are in flight.
+#[derive(Debug)]
+pub(crate) struct AckWatch {
+    end: End,
+    waiting_since: Option<Duration>,
+    is_said: bool,
+}
+
+impl AckWatch {
+    pub(crate) fn new(end: End) -> Self {
+        Self { end, waiting_since: None, is_said: false }
+    }
+
+    /// What the last poll of the sink found.
+    pub(crate) fn heard(&mut self, any: bool, in_flight: usize, now: Duration, voice: &Voice) {
+        if !any && in_flight > 0 {
+            let waited = now.saturating_sub(*self.waiting_since.get_or_insert(now));
+            if waited >= ACKS_MISSING && !self.is_said {
+                self.is_said = true;
+                let message = format!("no acknowledgement for {} s, {in_flight} records wait", waited.as_secs());
+                voice.say(&Event::Away { end: self.end, error: ConnectorError::new(ErrorKind::Unreachable, message) });
+            }
+            return;
+        }
+        if let (Some(since), true) = (self.waiting_since, self.is_said) {
+            voice.say(&Event::Back { end: self.end, after: now.saturating_sub(since) });
+        }
+        (self.waiting_since, self.is_said) = (None, false);
+    }
+
+    /// How long it has been silent.
+    pub(crate) fn silent_for(&self, now: Duration) -> Duration {
+        self.waiting_since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 }
 
@@ -191,6 +230,21 @@ mod tests {
         };
         assert_eq!(retries.run(denied).await.unwrap_err().kind, ErrorKind::Denied);
         assert_eq!(calls.get(), 1);
+    }
+
+    #[test]
+    fn silence_is_said_once_and_its_end_too() {
+        let heard = Arc::new(Heard::default());
+        let voice = Voice::new("p".into(), 0, heard.clone());
+        let mut watch = AckWatch::new(End::Sink);
+        for second in 0..30 {
+            watch.heard(false, 5, Duration::from_secs(second), &voice);
+        }
+        assert_eq!(watch.silent_for(Duration::from_secs(30)), Duration::from_secs(30));
+        watch.heard(true, 5, Duration::from_secs(30), &voice);
+        watch.heard(false, 0, Duration::from_secs(90), &voice);
+        let words = heard.0.lock().unwrap().clone();
+        assert_eq!(words, ["p/0 sink is away: no acknowledgement for 10 s, 5 records wait", "p/0 sink is back after 30.0 s"]);
     }
 
     #[tokio::test]

@@ -38,9 +38,11 @@ pub(crate) mod commit;
 pub mod decode;
 pub mod encode;
 pub mod partition;
-pub mod read;
+pub(crate) mod produce;
+pub(crate) mod read;
 pub(crate) mod roll;
 pub(crate) mod sequence;
+pub(crate) mod target;
 pub mod transform;
 pub(crate) mod upload;
 

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::records::RawBatch;
 /// Opens files for a route.
 pub(crate) trait OpenFiles {
     /// A new, empty file.
-    fn open(&self, route: usize) -> Box<dyn FileEncoder>;
+    fn open(&self, route: usize) -> Result<Box<dyn FileEncoder>, StageError>;
 }
 
 /// A set that takes no more rows; its files are whole.
@@ -239,7 +240,10 @@ impl OpenSet {
     fn write(&mut self, raw: &RawBatch, route: &RouteRows, folder: usize, pick: Pick<'_>, files: &dyn OpenFiles) -> Result<(), StageError> {
         let index = route.rows.route;
         let key = (index, Arc::clone(&route.folders[folder]));
-        let file = self.files.entry(key).or_insert_with(|| OpenFile::new(files.open(index)));
+        let file = match self.files.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(OpenFile::new(files.open(index)?)),
+        };
         let (held_before, bytes_before) = (file.held_bytes(), file.encoder.file_bytes());
         let rows = FileRows { raw, batch: &route.rows, pick };
         file.append(&rows)?;

@@ -1,0 +1,263 @@
+//! The loop of a task: poll, take, advance, again.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Front, Incoming, Landed, Setup, Tail};
+use crate::connector::{Accept, Source, SourceEvent};
+use crate::error::{ConnectorError, ErrorKind, Retry};
+use crate::event::{End, Event};
+use crate::limits::{POLL_WAIT_ACKS, PROGRESS_EVERY, REVOKE_WAIT, SETTLE_WAIT};
+use crate::path::RollReason;
+use crate::path::read::Partitions;
+use crate::position::{Checkpoint, PartitionId, Position};
+use crate::records::RawBatch;
+use crate::reject::RejectDesk;
+use crate::retry::Patience;
+use crate::state::StopLevel;
+
+/// A running slice of a pipeline.
+pub(crate) struct Task {
+    setup: Setup,
+    source: Box<dyn Source>,
+    fronts: Vec<Front>,
+    desk: RejectDesk,
+    tail: Box<dyn Tail>,
+    partitions: Partitions,
+    checkpoint: Checkpoint,
+    patience: Patience,
+    phase: Phase,
+    next_progress: Duration,
+    source_away: Option<(Duration, ConnectorError)>,
+}
+
+/// How a task ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskEnd {
+    /// Everything that it read is committed.
+    Complete,
+    /// Open work was given up.
+    Incomplete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Records are read.
+    Running,
+    /// What was there on assignment is read; it is being committed, or is.
+    CatchingUp,
+    /// No more records; ends when everything is committed, or at this time.
+    Draining(Duration),
+}
+
+impl Task {
+    pub(super) fn new(setup: Setup, source: Box<dyn Source>, fronts: Vec<Front>, desk: RejectDesk, tail: Box<dyn Tail>) -> Self {
+        Self {
+            patience: setup.patience(),
+            setup,
+            source,
+            fronts,
+            desk,
+            tail,
+            partitions: Partitions::default(),
+            checkpoint: Checkpoint::default(),
+            phase: Phase::Running,
+            next_progress: Duration::ZERO,
+            source_away: None,
+        }
+    }
+
+    /// Runs until it is asked to stop, the source ends or something fails for this task.
+    pub(crate) fn run(mut self) -> Result<TaskEnd, ConnectorError> {
+        let end = self.turn();
+        if !matches!(end, Ok(TaskEnd::Complete)) {
+            self.tail.abandon();
+        }
+        end
+    }
+
+    fn turn(&mut self) -> Result<TaskEnd, ConnectorError> {
+        loop {
+            let now = self.now();
+            let pace = self.tail.pace(now);
+            let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
+            // Without room for records the acknowledgements of the sink are what is waited for.
+            let (poll_wait, ack_wait) =
+                if accepts || self.phase != Phase::Running { (pace.wait, Duration::ZERO) } else { (Duration::ZERO, POLL_WAIT_ACKS) };
+            self.advance(now, ack_wait)?;
+            if let Some(end) = self.stop(now)? {
+                return Ok(end);
+            }
+            let poll_wait = if self.desk.is_quiet() { poll_wait } else { poll_wait.min(POLL_WAIT_ACKS) };
+            let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
+            let event = self.source.poll(poll_wait, accept)?;
+            self.handle(event)?;
+        }
+    }
+
+    fn handle(&mut self, event: SourceEvent) -> Result<(), ConnectorError> {
+        match event {
+            SourceEvent::Batch(batch) => self.take(batch),
+            SourceEvent::Assigned(assigned) => {
+                self.partitions.assign(&assigned)?;
+                for partition in &assigned {
+                    partition.start.iter().for_each(|start| self.checkpoint.assign(partition.id, *start));
+                }
+                let names = assigned.iter().map(|partition| (self.partitions.name(partition.id), partition.start)).collect();
+                self.setup.voice.say(&Event::Assigned(names));
+                if self.phase == Phase::CatchingUp {
+                    self.phase = Phase::Running;
+                    self.setup.signs.is_caught_up.store(false, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            SourceEvent::Revoked(ids) => self.give_away(&ids),
+            SourceEvent::Lost(ids) => {
+                let names = self.forget(&ids);
+                self.setup.voice.say(&Event::Lost(names));
+                self.source.release(&ids)
+            }
+            SourceEvent::Idle => self.check_patience(),
+            SourceEvent::Away(error) => {
+                self.setup.voice.say(&Event::Away { end: End::Source, error: error.clone() });
+                self.source_away = Some((self.now(), error));
+                Ok(())
+            }
+            SourceEvent::Back => {
+                if let Some((since, _)) = self.source_away.take() {
+                    let after = self.now().saturating_sub(since);
+                    self.setup.voice.say(&Event::Back { end: End::Source, after });
+                }
+                Ok(())
+            }
+            SourceEvent::End => self.start_drain(),
+        }
+    }
+
+    /// One batch, from the source into the tail.
+    fn take(&mut self, batch: RawBatch) -> Result<(), ConnectorError> {
+        let now = self.now();
+        let partition = self.partitions.read(&batch)?;
+        let raw = Rc::new(batch);
+        self.setup.voice.say(&Event::Read { records: raw.records.len() as u64, bytes: raw.bytes as u64 });
+        let (mut rows, mut rejects) = (Vec::with_capacity(raw.routes.len()), Vec::new());
+        for route in raw.routes.iter() {
+            let front = &mut self.fronts[*route];
+            let decoded = front.decoder.decode(&raw, *route, &mut rejects);
+            rows.push(front.projector.project(&raw, decoded, &mut rejects)?);
+        }
+        self.tail.accept(now, Incoming { raw, name: &partition.name, rows, rejects }, &mut self.desk)
+    }
+
+    /// Lets everything behind the source go on, and tells the source what became safe.
+    fn advance(&mut self, now: Duration, wait: Duration) -> Result<(), ConnectorError> {
+        self.desk.pump(now)?;
+        let landed = self.tail.advance(now, wait, &mut self.desk)?;
+        self.land(landed)?;
+        if now >= self.next_progress {
+            self.next_progress = now + PROGRESS_EVERY;
+            let ends = self.source.ends();
+            self.partitions.ends(&ends);
+            self.say_progress();
+        }
+        Ok(())
+    }
+
+    fn land(&mut self, landed: Vec<Landed>) -> Result<(), ConnectorError> {
+        let mut positions: Vec<(PartitionId, Position)> = Vec::new();
+        for Landed { partition, delta, records, files, existed } in landed {
+            self.checkpoint.try_apply(partition, delta).map_err(|overlap| {
+                let message = format!("{}: {overlap}", self.partitions.name(partition));
+                ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen)
+            })?;
+            self.partitions.committed(partition, delta.end);
+            match positions.last_mut() {
+                Some((last, position)) if *last == partition => *position = delta.end,
+                _ => positions.push((partition, delta.end)),
+            }
+            let name = self.partitions.name(partition);
+            self.setup.voice.say(&Event::Committed { partition: name, position: delta.end, records, files, existed });
+        }
+        if positions.is_empty() {
+            return Ok(());
+        }
+        self.setup.signs.commits.fetch_add(1, Ordering::Relaxed);
+        self.source.commit(&positions)
+    }
+
+    /// What a stop signal, or having caught up, asks for.
+    fn stop(&mut self, now: Duration) -> Result<Option<TaskEnd>, ConnectorError> {
+        match self.setup.stop.level() {
+            StopLevel::Now => return Ok(Some(TaskEnd::Incomplete)),
+            StopLevel::Drain if !matches!(self.phase, Phase::Draining(_)) => self.start_drain()?,
+            StopLevel::Drain | StopLevel::Run => {}
+        }
+        let is_quiet = self.tail.is_quiet() && self.desk.is_quiet();
+        match self.phase {
+            Phase::Running if self.setup.until_caught_up && self.partitions.are_read() => {
+                self.phase = Phase::CatchingUp;
+                self.tail.close_all(RollReason::Stop)?;
+            }
+            Phase::CatchingUp if is_quiet && self.partitions.are_caught_up() => {
+                if !self.setup.signs.is_caught_up.swap(true, Ordering::Relaxed) {
+                    self.source.settle(SETTLE_WAIT)?;
+                    self.say_progress();
+                    self.setup.voice.say(&Event::CaughtUp);
+                }
+            }
+            Phase::Draining(_) if is_quiet => {
+                self.source.settle(SETTLE_WAIT)?;
+                self.say_progress();
+                return Ok(Some(TaskEnd::Complete));
+            }
+            Phase::Draining(deadline) if now >= deadline => return Ok(Some(TaskEnd::Incomplete)),
+            Phase::Running | Phase::CatchingUp | Phase::Draining(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn start_drain(&mut self) -> Result<(), ConnectorError> {
+        if !matches!(self.phase, Phase::Draining(_)) {
+            self.setup.voice.say(&Event::Draining);
+            self.phase = Phase::Draining(self.now() + self.setup.drain_timeout);
+            self.tail.close_all(RollReason::Stop)?;
+        }
+        Ok(())
+    }
+
+    /// Gives partitions away: what is closed is committed if that is quick, what is open is read again by the next owner.
+    fn give_away(&mut self, ids: &[PartitionId]) -> Result<(), ConnectorError> {
+        let deadline = self.now() + REVOKE_WAIT;
+        while ids.iter().any(|id| self.tail.is_finishing(*id)) && self.now() < deadline {
+            self.advance(self.now(), POLL_WAIT_ACKS)?;
+            self.setup.env.clock.pause(POLL_WAIT_ACKS);
+        }
+        let names = self.forget(ids);
+        self.setup.voice.say(&Event::Revoked(names));
+        self.source.release(ids)
+    }
+
+    fn forget(&mut self, ids: &[PartitionId]) -> Vec<crate::event::PartitionName> {
+        for id in ids {
+            self.tail.discard(*id);
+            self.checkpoint.release(*id);
+        }
+        self.partitions.release(ids)
+    }
+
+    fn check_patience(&self) -> Result<(), ConnectorError> {
+        match &self.source_away {
+            Some((since, error)) if self.patience.ran_out(self.now().saturating_sub(*since)) => Err(error.clone().retry(Retry::No)),
+            _ => Ok(()),
+        }
+    }
+
+    fn say_progress(&self) {
+        self.setup.voice.say(&Event::Progress { partitions: self.partitions.progress(), count: self.tail.count() });
+    }
+
+    fn now(&self) -> Duration {
+        self.setup.env.clock.monotonic()
+    }
+}

@@ -1,0 +1,248 @@
+//! The world: everything that outlives a process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::fault::{Fault, Faults, Op, What};
+use crate::env::Clock;
+use crate::error::{ConnectorError, ErrorKind};
+
+/// A record of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryRecord {
+    /// Its position.
+    pub offset: i64,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value.
+    pub value: Option<Bytes>,
+    /// Its time.
+    pub timestamp_ms: Option<i64>,
+    /// Its headers.
+    pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+/// A record that was produced and acknowledged, or perhaps written before a crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Produced {
+    /// Its topic.
+    pub topic: String,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value.
+    pub value: Option<Bytes>,
+    /// Its headers.
+    pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+/// Logs, topics and buckets.
+pub struct World {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+/// Topic and partition number.
+pub(super) type LogName = (Arc<str>, i32);
+
+#[derive(Default)]
+pub(super) struct State {
+    /// The process that lives; handles of earlier ones do nothing any more.
+    pub(super) process: u64,
+    pub(super) logs: BTreeMap<LogName, Vec<Arc<MemoryRecord>>>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) produced: Vec<Produced>,
+    pub(super) objects: BTreeMap<String, Bytes>,
+    pub(super) uploads: BTreeMap<String, UploadState>,
+    pub(super) last_id: u64,
+    faults: Faults,
+}
+
+/// An upload that is not completed.
+#[derive(Default)]
+pub(super) struct UploadState {
+    pub(super) key: String,
+    pub(super) parts: BTreeMap<u32, Bytes>,
+}
+
+/// The readers of a pipeline.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) committed: BTreeMap<LogName, i64>,
+    pub(super) members: BTreeSet<u64>,
+    pub(super) owners: BTreeMap<LogName, u64>,
+}
+
+static WORLDS: Mutex<BTreeMap<String, Arc<World>>> = Mutex::new(BTreeMap::new());
+
+impl World {
+    /// A new, empty world under a name; an old one of that name is forgotten.
+    #[must_use]
+    pub fn create(name: &str, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let world = Arc::new(Self { clock, state: Mutex::default() });
+        WORLDS.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Arc::clone(&world));
+        world
+    }
+
+    /// The world of a name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Arc<Self>> {
+        WORLDS.lock().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
+    }
+
+    /// Makes a topic's partition, empty.
+    pub fn create_log(&self, topic: &str, partition: i32) {
+        self.state().logs.entry((topic.into(), partition)).or_default();
+    }
+
+    /// Appends a record to a partition. Its offset is the next one, or its own if that is higher: the rest is a gap.
+    pub fn append(&self, topic: &str, partition: i32, mut record: MemoryRecord) {
+        let mut state = self.state();
+        let log = state.logs.entry((topic.into(), partition)).or_default();
+        record.offset = record.offset.max(log.last().map_or(0, |last| last.offset + 1));
+        log.push(Arc::new(record));
+    }
+
+    /// Appends a value.
+    pub fn append_value(&self, topic: &str, partition: i32, value: impl Into<Bytes>) {
+        self.append(topic, partition, MemoryRecord { value: Some(value.into()), ..MemoryRecord::default() });
+    }
+
+    /// The committed position of a pipeline, if there is one.
+    #[must_use]
+    pub fn committed(&self, pipeline: &str, topic: &str, partition: i32) -> Option<i64> {
+        self.state().groups.get(pipeline)?.committed.get(&(topic.into(), partition)).copied()
+    }
+
+    /// Everything produced, in order.
+    #[must_use]
+    pub fn produced(&self) -> Vec<Produced> {
+        self.state().produced.clone()
+    }
+
+    /// Every visible object.
+    #[must_use]
+    pub fn objects(&self) -> BTreeMap<String, Bytes> {
+        self.state().objects.clone()
+    }
+
+    /// Puts an object there.
+    pub fn put_object(&self, key: &str, data: impl Into<Bytes>) {
+        self.state().objects.insert(key.to_owned(), data.into());
+    }
+
+    /// Uploads that are neither completed nor given up.
+    #[must_use]
+    pub fn uploads_open(&self) -> usize {
+        self.state().uploads.len()
+    }
+
+    /// Lets something go wrong.
+    pub fn fault(&self, fault: Fault) {
+        self.state().faults.add(fault);
+    }
+
+    /// The process dies at the n-th call from now, before or after it has its effect.
+    pub fn crash_at_call(&self, calls: u64, after: bool) {
+        self.state().faults.crash_at(calls, after);
+    }
+
+    /// Calls so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.state().faults.calls()
+    }
+
+    /// Takes all partitions from the readers of a pipeline, as after a session that timed out: they hear of it with the next poll.
+    pub fn take_partitions(&self, pipeline: &str) {
+        if let Some(group) = self.state().groups.get_mut(pipeline) {
+            group.owners.clear();
+        }
+    }
+
+    /// Another worker joins the readers of a pipeline, takes its share and never reads. It leaves when the number is given back.
+    #[must_use]
+    pub fn join_silent(&self, pipeline: &str) -> u64 {
+        let mut state = self.state();
+        state.last_id += 1;
+        let id = state.last_id;
+        state.groups.entry(pipeline.to_owned()).or_default().members.insert(id);
+        id
+    }
+
+    /// The other worker leaves.
+    pub fn leave(&self, pipeline: &str, member: u64) {
+        if let Some(group) = self.state().groups.get_mut(pipeline) {
+            group.members.remove(&member);
+            group.owners.retain(|_, owner| *owner != member);
+        }
+    }
+
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call of a process into the world: what goes wrong happens, else `effect`.
+    pub(super) fn call<T>(&self, process: u64, op: Op, effect: impl FnOnce(&mut State) -> T) -> Result<T, ConnectorError> {
+        let mut state = self.state();
+        if state.process != process {
+            return Err(crashed());
+        }
+        match state.faults.hit(op, self.clock.monotonic()) {
+            None => Ok(effect(&mut state)),
+            Some(What::Fail(error)) => Err(error),
+            Some(What::LoseAnswer(error)) => {
+                effect(&mut state);
+                Err(error)
+            }
+            Some(What::Slow(time)) => {
+                drop(state);
+                self.clock.pause(time);
+                Ok(effect(&mut self.state()))
+            }
+            Some(What::Crash) => {
+                state.crash();
+                Err(crashed())
+            }
+            Some(What::CrashAfter) => {
+                effect(&mut state);
+                state.crash();
+                Err(crashed())
+            }
+        }
+    }
+
+    /// Time since the world's clock started.
+    #[must_use]
+    pub fn passed(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}
+
+impl State {
+    /// The process dies: its members leave, what it prepared stays invisible.
+    fn crash(&mut self) {
+        self.process += 1;
+        for group in self.groups.values_mut() {
+            group.members.clear();
+            group.owners.clear();
+        }
+    }
+}
+
+fn crashed() -> ConnectorError {
+    ConnectorError::new(ErrorKind::Bug, "memory: the process crashed")
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state();
+        write!(f, "World {{ {} logs, {} produced, {} objects }}", state.logs.len(), state.produced.len(), state.objects.len())
+    }
+}
