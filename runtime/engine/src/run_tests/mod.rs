@@ -246,6 +246,7 @@ fn pipeline(name: &str, tail: Tail) -> Pipeline {
     Pipeline {
         name: name.to_owned(),
         source: endpoint(name),
+        sampled: None,
         sink: endpoint(name),
         routes: vec![Route {
             statement: String::new(),
