@@ -1,10 +1,12 @@
 //! YAML and KCQL to a plan.
 
 pub mod catalog;
+mod compile;
 pub mod diff;
 pub mod document;
 pub mod lower;
 pub mod names;
+pub mod near;
 pub mod plan;
 pub mod promise;
 pub mod report;
@@ -13,3 +15,5 @@ pub mod sources;
 pub mod time_pattern;
 pub mod units;
 pub mod yaml;
+
+pub use compile::{Compiled, compile};

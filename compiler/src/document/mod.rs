@@ -1,5 +1,21 @@
 //! One pipeline as its file says it: typed, options checked and complete, each with its place.
 
+mod context;
+mod endpoint;
+mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod format;
+mod keys;
+mod layers;
+mod read;
+mod schema;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod values;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,6 +25,11 @@ use crate::catalog::ConnectorSpec;
 use crate::plan::{Guarantee, Options, Schema, Tolerance};
 use crate::sources::{Located, Location};
 use crate::yaml::ScalarMap;
+
+pub(crate) use context::Context;
+pub use error::{DocumentError, DocumentWarning};
+pub(crate) use read::Draft;
+pub(crate) use shared::{Shared, SharedTrees};
 
 /// One pipeline.
 #[derive(Clone, Debug)]

@@ -117,6 +117,20 @@ impl MapBuilder {
         self.segments.push(Segment { decoded, source, whole: true });
     }
 
+    /// Appends a part of another decoded text, `text`, with the places that `map` gives it.
+    pub(crate) fn copy_from(&mut self, map: &ScalarMap, part: Span, text: &str) {
+        let first = map.segments().partition_point(|segment| segment.decoded.end <= part.start);
+        for segment in map.segments()[first..].iter().take_while(|segment| segment.decoded.start < part.end) {
+            let start = segment.decoded.start.max(part.start);
+            let piece = Span::new(start, segment.decoded.end.min(part.end)).text(text);
+            if segment.whole {
+                self.stand_in(piece, segment.source);
+            } else {
+                self.copy(piece, segment.source.start + (start - segment.decoded.start));
+            }
+        }
+    }
+
     /// The map of what was appended.
     pub(crate) fn finish(self, at: Location) -> (String, ScalarMap) {
         (self.text, ScalarMap::new(at, self.segments))

@@ -1,0 +1,125 @@
+//! From texts to documents and pipelines: every stage once, every mistake collected.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Catalog, OptionSpec};
+use crate::document::{Context, Document, DocumentError, Draft, KcqlText, Shared, SharedTrees};
+use crate::report::{Entry, Report};
+use crate::sources::{Located, Location, Lookups, Mode, SourceFile, Sources};
+use crate::yaml::{Node, read};
+use kpipe_grammar::span::Span;
+
+/// What a run over sources found.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// The documents that could be read whole, in the order of their files.
+    pub documents: Vec<Document>,
+    /// What is wrong, and what could be better.
+    pub report: Report,
+    /// References that lead to nothing, as `env:NAME`: in [`Mode::Check`] they are no mistake.
+    pub unknown: Vec<String>,
+}
+
+/// Reads, checks and lowers everything. Nothing is printed, nothing but `lookups` is asked, and the same input gives the same result.
+#[must_use]
+pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode: Mode) -> Compiled {
+    let mut report = Report::default();
+    let mut unknown = BTreeSet::new();
+    let roots = roots(sources, catalog, &mut report);
+    let mut context = Context { sources, catalog, lookups, mode, report: &mut report, unknown: &mut unknown };
+    let trees = SharedTrees::read(&mut context);
+    let shared = Shared::new(&mut context, &trees);
+    let drafts: Vec<Draft> = roots.iter().map(|root| context.document(root, &shared)).collect();
+    let names: Vec<&Located<String>> = drafts.iter().filter_map(|draft| draft.name.as_ref()).collect();
+    shared.check_names(&mut context, &names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>());
+    check_unique(&names, context.report);
+    let mut documents = Vec::new();
+    for draft in drafts {
+        match (draft.document, draft.kcql) {
+            (Some(document), _) => {
+                check_kcql(&document.kcql, &mut report);
+                documents.push(document);
+            }
+            (None, Some(kcql)) => check_kcql(&kcql, &mut report),
+            (None, None) => {}
+        }
+    }
+    Compiled { documents, report, unknown: unknown.into_iter().collect() }
+}
+
+/// The documents of all pipeline files.
+fn roots(sources: &Sources, catalog: &Catalog, report: &mut Report) -> Vec<Node> {
+    let mut roots = Vec::new();
+    for file in sources.pipelines() {
+        let documents = read(file, report);
+        if !documents.complete {
+            mask_unread(file, &secret_keys(catalog), report);
+        }
+        roots.extend(documents.roots);
+    }
+    roots
+}
+
+/// Syntax errors of statements whose document cannot be lowered.
+fn check_kcql(kcql: &KcqlText, report: &mut Report) {
+    let parsed = kpipe_grammar::parse(&kcql.text);
+    for error in parsed.errors {
+        let fix = error.fix();
+        push_kcql(kcql, Entry::mapped(&kcql.map, error), fix, report);
+    }
+    for warning in parsed.warnings {
+        let fix = warning.fix();
+        push_kcql(kcql, Entry::mapped(&kcql.map, warning), fix, report);
+    }
+}
+
+fn push_kcql(kcql: &KcqlText, entry: Entry, fix: Option<kpipe_grammar::Fix>, report: &mut Report) {
+    report.push(match fix {
+        Some(fix) => entry.fix(kcql.locate(fix.span), fix.replacement),
+        None => entry,
+    });
+}
+
+/// A pipeline has one home: a second definition is shown with the first.
+fn check_unique(names: &[&Located<String>], report: &mut Report) {
+    let mut first: BTreeMap<&str, Location> = BTreeMap::new();
+    for name in names {
+        if let Some(at) = first.get(name.node.as_str()) {
+            let error = DocumentError::DuplicatePipeline { name: name.node.clone(), span: name.at.span };
+            report.push(Entry::new(name.at.file, error).label(*at, "first defined here"));
+        } else {
+            first.insert(&name.node, name.at);
+        }
+    }
+}
+
+/// The last parts of the paths of all secrets: `password`.
+fn secret_keys(catalog: &Catalog) -> Vec<&'static str> {
+    let sources = catalog.connectors.iter().filter_map(|spec| spec.source.as_ref()).map(|source| source.options);
+    let sinks = catalog.connectors.iter().filter_map(|spec| spec.sink.as_ref()).map(|sink| sink.options);
+    let options: Vec<&'static OptionSpec> = sources.chain(sinks).flatten().filter(|option| option.secret).collect();
+    let mut keys: Vec<&str> = options.iter().filter_map(|option| option.path.rsplit('.').next()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// In a file that could not be read to its end nobody knows what is a secret; what looks like one by its key is not shown.
+fn mask_unread(file: &SourceFile, keys: &[&str], report: &mut Report) {
+    for key in keys {
+        for (at, _) in file.text.match_indices(key) {
+            if let Some(span) = value_after(&file.text, at + key.len()) {
+                report.mask(Location::new(file.id, span));
+            }
+        }
+    }
+}
+
+/// The value behind a key that ends at `at`, unless it is a reference.
+fn value_after(text: &str, at: usize) -> Option<Span> {
+    let line = &text[at..at + text[at..].find(['\n', '\r']).unwrap_or(text.len() - at)];
+    let after = line.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
+    let value = after.trim_start().trim_start_matches(['"', '\'']);
+    let start = at + (line.len() - value.len());
+    (!value.is_empty() && !value.starts_with("${")).then(|| Span::new(start, start + value.trim_end().len()))
+}

@@ -1,0 +1,249 @@
+//! What every part of reading a document needs.
+
+use std::collections::BTreeSet;
+
+use kpipe_grammar::span::Span;
+
+use super::error::{DocumentError, DocumentWarning};
+use crate::catalog::Catalog;
+use crate::report::{Entry, Report};
+use crate::sources::{Located, Location, Lookups, Mode, Sources};
+use crate::yaml::{MapBuilder, Node, Scalar, ScalarMap, Style, scalar_map};
+
+/// One run over documents.
+pub(crate) struct Context<'a> {
+    pub(crate) sources: &'a Sources,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) lookups: &'a dyn Lookups,
+    pub(crate) mode: Mode,
+    pub(crate) report: &'a mut Report,
+    /// References that lead to nothing, as `env:NAME`; only filled where that is no error.
+    pub(crate) unknown: &'a mut BTreeSet<String>,
+}
+
+/// A reference in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// `${env:NAME}`.
+    Env(String),
+    /// `${file:/path}`.
+    File(String),
+}
+
+/// A part of a scalar.
+#[derive(Debug)]
+enum Part {
+    /// Bytes of the decoded text as they are.
+    Text(Span),
+    /// `$${`, which means `${`.
+    Escape(Span),
+    /// A reference.
+    Reference(Span, Reference),
+}
+
+/// A scalar with its references replaced.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// The text.
+    pub(crate) text: String,
+    /// From it to the file; none where nothing was replaced, then it is [`Context::map`].
+    pub(crate) map: Option<ScalarMap>,
+    /// True if it was written without quotes and holds no reference: then YAML may take it for something else than text.
+    pub(crate) plain: bool,
+    /// True if a reference was replaced: then its type is whatever fits.
+    pub(crate) replaced: bool,
+}
+
+/// Something was wrong and has been said, or is not known in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Absent;
+
+impl Context<'_> {
+    /// Reports a mistake in the file of `at`.
+    pub(crate) fn error(&mut self, at: Location, error: DocumentError) {
+        self.report.push(Entry::new(at.file, error));
+    }
+
+    /// Reports a mistake with a fix.
+    pub(crate) fn error_with_fix(&mut self, at: Location, error: DocumentError, fix: Option<(Location, String)>) {
+        let entry = Entry::new(at.file, error);
+        self.report.push(match fix {
+            Some((place, replacement)) => entry.fix(place, replacement),
+            None => entry,
+        });
+    }
+
+    /// Reports a warning.
+    pub(crate) fn warn(&mut self, at: Location, warning: DocumentWarning) {
+        self.report.push(Entry::new(at.file, warning));
+    }
+
+    /// Where each byte of a scalar comes from.
+    pub(crate) fn map(&self, node: &Node, scalar: &Scalar) -> ScalarMap {
+        scalar_map(&self.sources.file(node.at.file).text, node, scalar)
+    }
+
+    /// Replaces the references of a scalar.
+    pub(crate) fn resolve(&mut self, node: &Node, scalar: &Scalar) -> Result<Resolved, Absent> {
+        if !scalar.text.contains("${") {
+            return Ok(Resolved { text: scalar.text.clone(), map: None, plain: scalar.style == Style::Plain, replaced: false });
+        }
+        let map = self.map(node, scalar);
+        let parts = self.parts(&scalar.text, &map)?;
+        let mut builder = MapBuilder::default();
+        let (mut replaced, mut absent) = (false, false);
+        for part in parts {
+            match part {
+                Part::Text(span) => builder.copy_from(&map, span, &scalar.text),
+                Part::Escape(span) => builder.stand_in("${", map.locate(span).span),
+                Part::Reference(span, reference) => match self.look_up(&reference, map.locate(span)) {
+                    Ok(value) => {
+                        replaced = true;
+                        builder.stand_in(&value, map.locate(span).span);
+                    }
+                    Err(Absent) => absent = true,
+                },
+            }
+        }
+        if absent {
+            return Err(Absent);
+        }
+        let (text, map) = builder.finish(node.at);
+        Ok(Resolved { text, map: Some(map), plain: !replaced && scalar.style == Style::Plain, replaced })
+    }
+
+    /// The only reference of a secret, or none if it is a literal.
+    pub(crate) fn secret_reference(&mut self, node: &Node, scalar: &Scalar) -> Result<Option<Located<Reference>>, Absent> {
+        if !scalar.text.contains("${") {
+            return Ok(None);
+        }
+        let map = self.map(node, scalar);
+        let mut parts = self.parts(&scalar.text, &map)?;
+        if parts.iter().all(|part| !matches!(part, Part::Reference(..))) {
+            return Ok(None);
+        }
+        match (parts.len(), parts.pop()) {
+            (1, Some(Part::Reference(span, reference))) => {
+                let at = map.locate(span);
+                // Only whether it is there: the value stays where it is.
+                self.look_up(&reference, at)?;
+                Ok(Some(Located::new(reference, at)))
+            }
+            _ => {
+                let at = node.place();
+                self.report.mask(node.at);
+                self.error(at, DocumentError::PartialSecret { span: at.span });
+                Err(Absent)
+            }
+        }
+    }
+
+    fn look_up(&mut self, reference: &Reference, at: Location) -> Result<String, Absent> {
+        let found = match reference {
+            Reference::Env(name) => {
+                self.lookups.env(name).ok_or_else(|| DocumentError::UnsetVariable { name: name.clone(), span: at.span })
+            }
+            Reference::File(path) => match self.lookups.file(path) {
+                Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+                Err(why) => Err(DocumentError::UnreadableFile { path: path.clone(), why, span: at.span }),
+            },
+        };
+        match (found, self.mode) {
+            (Ok(value), Mode::Check | Mode::Plan) => Ok(value),
+            (Err(error), Mode::Plan) => {
+                self.error(at, error);
+                Err(Absent)
+            }
+            (Err(_), Mode::Check) => {
+                self.unknown.insert(reference.to_string());
+                Err(Absent)
+            }
+        }
+    }
+
+    /// The text of a file that a value names.
+    pub(crate) fn file(&mut self, path: &str, at: Location) -> Result<String, Absent> {
+        self.lookups.file(path).map_err(|why| {
+            self.error(at, DocumentError::UnreadableFile { path: path.to_owned(), why, span: at.span });
+            Absent
+        })
+    }
+
+    /// Cuts a text into what stands as it is and references.
+    fn parts(&mut self, text: &str, map: &ScalarMap) -> Result<Vec<Part>, Absent> {
+        let mut parts = Vec::new();
+        let mut wrong = false;
+        let mut done = 0;
+        let mut from = 0;
+        while let Some(found) = text[from..].find("${") {
+            let open = from + found;
+            let escaped = open > done && text[..open].ends_with('$');
+            let start = if escaped { open - 1 } else { open };
+            if start > done {
+                parts.push(Part::Text(Span::new(done, start)));
+            }
+            if escaped {
+                parts.push(Part::Escape(Span::new(start, open + 2)));
+                (done, from) = (open + 2, open + 2);
+                continue;
+            }
+            let Some(length) = text[open..].find('}') else {
+                let at = map.locate(Span::new(open, open + 2));
+                self.error(at, DocumentError::OpenReference { span: at.span });
+                return Err(Absent);
+            };
+            let span = Span::new(open, open + length + 1);
+            match reference(&text[open + 2..open + length]) {
+                Ok(reference) => parts.push(Part::Reference(span, reference)),
+                Err((label, help)) => {
+                    wrong = true;
+                    let at = map.locate(span);
+                    let reference = span.text(text).to_owned();
+                    self.error(at, DocumentError::UnknownReference { reference, label, span: at.span, help });
+                }
+            }
+            (done, from) = (span.end, span.end);
+        }
+        if done < text.len() {
+            parts.push(Part::Text(Span::new(done, text.len())));
+        }
+        if wrong { Err(Absent) } else { Ok(parts) }
+    }
+}
+
+const KNOWN: &str = "references are `${env:NAME}` and `${file:/path}`; `$${` stands for the characters themselves";
+
+/// What stands between `${` and `}`; else a label and a help.
+fn reference(inner: &str) -> Result<Reference, (String, String)> {
+    let Some((scheme, rest)) = inner.split_once(':') else {
+        return Err((format!("did you mean `${{env:{inner}}}`?"), KNOWN.to_owned()));
+    };
+    match scheme {
+        "env" if is_variable(rest) => Ok(Reference::Env(rest.to_owned())),
+        "env" => Err(("not the name of a variable".to_owned(), "a name is letters, digits and `_`, and has no default here".to_owned())),
+        "file" if !rest.is_empty() => Ok(Reference::File(rest.to_owned())),
+        "file" => Err(("no path".to_owned(), KNOWN.to_owned())),
+        "vault" | "aws-sm" | "aws-ssm" | "gcp-sm" | "azure-kv" | "exec" => {
+            Err(("known, but not supported yet".to_owned(), format!("{KNOWN}; a file may be written by an agent of the secret store")))
+        }
+        _ => {
+            let near = crate::near::near(scheme, ["env", "file"]);
+            let label =
+                near.first().map_or("unknown kind of reference".to_owned(), |scheme| format!("did you mean `${{{scheme}:{rest}}}`?"));
+            Err((label, KNOWN.to_owned()))
+        }
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
