@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, OptionSpec};
 use crate::document::{Context, Document, DocumentError, Draft, KcqlText, Shared, SharedTrees};
+use crate::lower::{Lowered, Places, lower};
+use crate::plan::Pipeline;
 use crate::report::{Entry, Report};
 use crate::sources::{Located, Location, Lookups, Mode, SourceFile, Sources};
 use crate::yaml::{Node, read};
@@ -12,6 +14,10 @@ use kpipe_grammar::span::Span;
 /// What a run over sources found.
 #[derive(Debug, Default)]
 pub struct Compiled {
+    /// The pipelines without a mistake, in the order of their files.
+    pub pipelines: Vec<Pipeline>,
+    /// Where their parts are written, in the same order.
+    pub places: Vec<Places>,
     /// The documents that could be read whole, in the order of their files.
     pub documents: Vec<Document>,
     /// What is wrong, and what could be better.
@@ -33,18 +39,26 @@ pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode
     let names: Vec<&Located<String>> = drafts.iter().filter_map(|draft| draft.name.as_ref()).collect();
     shared.check_names(&mut context, &names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>());
     check_unique(&names, context.report);
-    let mut documents = Vec::new();
+    let mut compiled = Compiled { report, unknown: unknown.into_iter().collect(), ..Compiled::default() };
     for draft in drafts {
         match (draft.document, draft.kcql) {
-            (Some(document), _) => {
-                check_kcql(&document.kcql, &mut report);
-                documents.push(document);
-            }
-            (None, Some(kcql)) => check_kcql(&kcql, &mut report),
+            (Some(document), _) => compiled.lower(document, lookups),
+            (None, Some(kcql)) => check_kcql(&kcql, &mut compiled.report),
             (None, None) => {}
         }
     }
-    Compiled { documents, report, unknown: unknown.into_iter().collect() }
+    compiled
+}
+
+impl Compiled {
+    fn lower(&mut self, document: Document, lookups: &dyn Lookups) {
+        let sampled = lookups.sampled(&document.name.node);
+        if let Some(Lowered { pipeline, places }) = lower(&document, sampled.as_ref(), &mut self.report) {
+            self.pipelines.push(pipeline);
+            self.places.push(places);
+        }
+        self.documents.push(document);
+    }
 }
 
 /// The documents of all pipeline files.

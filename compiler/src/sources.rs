@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use kpipe_grammar::span::Span;
 
+use crate::plan::Schema;
+
 /// Largest file that is read.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 
@@ -71,6 +73,11 @@ pub trait Lookups {
     ///
     /// Why it cannot be read, as a fragment of a sentence.
     fn file(&self, path: &str) -> Result<String, String>;
+
+    /// The schema that samples of a pipeline's source showed, for `schema: infer`; none if nobody looked.
+    fn sampled(&self, _pipeline: &str) -> Option<Schema> {
+        None
+    }
 }
 
 /// How sure the values have to be.
@@ -242,7 +249,7 @@ mod tests {
         assert_eq!(file.line_column(0).to_string(), "1:1");
         assert_eq!(file.line_column(2).to_string(), "1:2");
         assert_eq!(file.line_column(1), file.line_column(0), "inside a character is its beginning");
-        assert_eq!(file.line_column(6).to_string(), "2:1");
+        assert_eq!(file.line_column(7).to_string(), "2:1");
         assert_eq!(file.line_column(999).to_string(), "3:1");
         assert_eq!((file.line(1), file.line(2), file.line(3), file.line(0), file.line(9)), ("é: 1", "b", "", "", ""));
     }

@@ -180,7 +180,7 @@ impl<'a> Context<'a> {
             return Some(());
         };
         for entry in entries {
-            if entry.key == "topic" && self.catalog.connector("topic").is_none() && !entry.value.entries().is_some() {
+            if entry.key == "topic" && self.catalog.connector("topic").is_none() && entry.value.entries().is_none() {
                 continue;
             }
             if entry.key == "use" {
@@ -324,12 +324,6 @@ impl<'c, 'n> OptionReader<'c, 'n> {
     }
 
     fn value(&mut self, context: &mut Context<'_>, slot: Slot<'_>, spec: &OptionSpec, node: &Node) -> Result<OptionValue, Absent> {
-        if spec.path.ends_with("registry") {
-            let at = node.place();
-            let help = "declare the fields: `schema: { id: bigint }` or `schema: { file: orders.avsc }`".to_owned();
-            context.error(at, DocumentError::NotYet { what: format!("`{}`", slot.key), span: at.span, help });
-            return Err(Absent);
-        }
         if spec.secret {
             return context.secret(slot, node);
         }

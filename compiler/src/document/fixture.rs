@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::catalog::{Catalog, ChangeKind, ConnectorSpec, NameKind, OptionKind, OptionSpec, Replay, SinkKind, SinkSpec, SourceSpec};
 use crate::compile::{Compiled, compile};
-use crate::plan::Guarantee;
+use crate::plan::{Guarantee, Schema};
 use crate::sources::{Lookups, Mode, Sources};
 
 const PLAIN: OptionSpec = OptionSpec {
@@ -35,7 +35,7 @@ static KAFKA: [OptionSpec; 13] = [
     OptionSpec { path: "sasl.password", secret: true, ..PLAIN },
     text("group"),
     of("from", OptionKind::StartPosition, Some("earliest")),
-    of("value.format", OptionKind::Format, Some("bytes")),
+    of("value.format", OptionKind::Format, Some("json")),
     of("value.schema", OptionKind::Schema, None),
     of("value.registry", OptionKind::Url(&["http", "https"]), None),
     of("client", OptionKind::Map(&["fetch.min.bytes", "check.crcs"]), None),
@@ -123,6 +123,7 @@ pub(crate) static CATALOG: Catalog = Catalog { connectors: &[&KAFKA_SPEC, &MQTT_
 pub(crate) struct World {
     env: HashMap<&'static str, &'static str>,
     files: HashMap<&'static str, &'static str>,
+    samples: HashMap<&'static str, Schema>,
 }
 
 impl World {
@@ -135,9 +136,18 @@ impl World {
         self.files.insert(path, text);
         self
     }
+
+    pub(crate) fn sample(mut self, pipeline: &'static str, schema: Schema) -> Self {
+        self.samples.insert(pipeline, schema);
+        self
+    }
 }
 
 impl Lookups for World {
+    fn sampled(&self, pipeline: &str) -> Option<Schema> {
+        self.samples.get(pipeline).cloned()
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.env.get(name).map(|value| (*value).to_owned())
     }
@@ -155,14 +165,14 @@ pub(crate) fn run(sources: &Sources, world: &World) -> Compiled {
 /// A pipeline from Kafka to S3 with these lines in place of the sink's options.
 pub(crate) fn lake(sink: &str) -> String {
     format!(
-        "version: 1\npipeline: lake\nsource:\n  kafka: {{ brokers: [a:1] }}\nsink:\n  s3:\n{sink}\nkcql: INSERT INTO b SELECT * FROM t\n"
+        "version: 1\npipeline: lake\nsource:\n  kafka: {{ brokers: [a:1] }}\nsink:\n  s3:\n{sink}\nkcql: INSERT INTO lake SELECT * FROM t\n"
     )
 }
 
 /// The same with other lines for the source.
 pub(crate) fn from_kafka(source: &str) -> String {
     format!(
-        "version: 1\npipeline: lake\nsource:\n  kafka:\n    brokers: [a:1]\n{source}\nsink:\n  s3: {{}}\nkcql: INSERT INTO b SELECT * FROM t\n"
+        "version: 1\npipeline: lake\nsource:\n  kafka:\n    brokers: [a:1]\n{source}\nsink:\n  s3: {{}}\nkcql: INSERT INTO lake SELECT * FROM t\n"
     )
 }
 

@@ -81,7 +81,7 @@ impl<'n> Layers<'n> {
                 return context.error(at, error);
             }
         };
-        for entry in entries.iter().filter(|entry| layer.prefix != "" || skipped != Some(entry.key.as_str())) {
+        for entry in entries.iter().filter(|entry| !layer.prefix.is_empty() || skipped != Some(entry.key.as_str())) {
             self.entry(context, here, layer, entry);
         }
     }

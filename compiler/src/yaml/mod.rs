@@ -15,5 +15,5 @@ pub use map::ScalarMap;
 #[cfg(test)]
 pub(crate) use map::Segment;
 pub use read::{ALIASES_MAX, DEPTH_MAX, Documents, NODES_MAX, read};
-pub(crate) use segments::scalar_map;
+pub use segments::scalar_map;
 pub use tree::{Entry, Node, Scalar, Style, Value};

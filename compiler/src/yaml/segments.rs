@@ -13,7 +13,8 @@ use crate::sources::Location;
 const INDENTS_MAX: usize = 64;
 
 /// Where each byte of a scalar comes from. `file` is the text of the file that the node is in.
-pub(crate) fn scalar_map(file: &str, node: &Node, scalar: &Scalar) -> ScalarMap {
+#[must_use]
+pub fn scalar_map(file: &str, node: &Node, scalar: &Scalar) -> ScalarMap {
     let (at, text) = (node.at, scalar.text.as_str());
     let walked = match scalar.style {
         Style::Plain | Style::Tagged => Flow::new(file, at.span, Quote::None).walk(text),
