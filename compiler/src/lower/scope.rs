@@ -42,7 +42,7 @@ pub(super) struct Scope<'a> {
     pub(super) source: &'static SourceSpec,
     pub(super) sink: &'static SinkSpec,
     /// The columns of a value, if they are declared.
-    pub(super) schema: Option<Declared>,
+    pub(super) schema: Option<Declared<'a>>,
     /// The schema that samples showed.
     pub(super) sampled: Option<&'a Schema>,
     report: &'a mut Report,
