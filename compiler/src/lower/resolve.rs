@@ -250,7 +250,7 @@ impl Scope<'_> {
         match error {
             FieldError::Unknown { part, nearest, count } => {
                 let above = path.names[skip..skip + part].join(".");
-                let owner = if above.is_empty() { "the value".to_owned() } else { format!("`{above}`") };
+                let owner = format!("`{}`", if above.is_empty() { &self.from } else { &above });
                 let label = match nearest {
                     Some((name, data_type)) => format!("did you mean `{name}` ({data_type})?"),
                     None => "no such field".to_owned(),
