@@ -1,7 +1,6 @@
 //! YAML and KCQL to a plan.
 
 pub mod catalog;
-pub mod codes;
 mod compile;
 pub mod diff;
 pub mod document;

@@ -34,8 +34,6 @@ mod rules;
 mod segment;
 pub mod span;
 mod statement;
-#[cfg(test)]
-mod testing;
 mod token;
 mod warning;
 
@@ -47,9 +45,6 @@ use limits::{STATEMENTS_MAX, TEXT_BYTES_MAX};
 use report::Report;
 use span::Span;
 use token::Token;
-
-/// The language for its users, in Markdown.
-pub const REFERENCE: &str = include_str!("../reference.md");
 
 /// What a text says, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

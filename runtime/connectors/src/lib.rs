@@ -6,7 +6,6 @@ mod conformance;
 mod file;
 mod files;
 mod local;
-pub mod memory;
 mod mqtt;
 mod s3;
 

@@ -256,6 +256,3 @@ impl Pending {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -110,6 +110,3 @@ impl Sequence {
         self.partitions.values().map(VecDeque::len).sum()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,434 @@
+//! What can be written on the command line, and nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Moves records between Kafka and the systems around it, as YAML files with KCQL statements say.
+#[derive(Debug, Parser)]
+#[command(name = "kpipe", version, disable_help_subcommand = true, max_term_width = 120, after_help = EXAMPLES)]
+pub struct Args {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kpipe demo                                the whole job in one process, nothing to install
+  kpipe check pipelines/                    parse, resolve names, check types; needs no network
+  kpipe plan pipelines/ --out next.kplan    compare with what runs, keep the plan
+  kpipe apply next.kplan                    run exactly what was reviewed
+
+Exit codes:
+   0  done                        12  stale plan, fenced
+   1  errors in the files         14  stopped by the error policy
+   2  changes pending (plan)      15  consent needed
+   4  fmt --check would change    64  usage
+  10  unreachable or missing      70  bug in kpipe
+  11  not permitted               74  local file
+ 130, 143  interrupted twice, or the drain took too long";
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Global options")]
+pub struct Common {
+    /// When to use colours: auto, always, never
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
+    pub color: ColorChoice,
+    /// Say only what went wrong
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say more; can be repeated
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Run as if started in this directory
+    #[arg(long, short = 'C', global = true, value_name = "DIR")]
+    pub chdir: Option<PathBuf>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: excerpts, colours on a terminal
+    #[default]
+    Human,
+    /// One line a diagnostic: file:line:col: error[CODE]: message
+    Plain,
+    /// One JSON document on standard output
+    Json,
+}
+
+/// How a command speaks of what went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voice {
+    /// Excerpts on standard error.
+    Human,
+    /// One line a diagnostic on standard error.
+    Plain,
+    /// In the JSON document on standard output.
+    Document,
+    /// One JSON object a line on standard error.
+    JsonLines,
+}
+
+impl From<Format> for Voice {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Human => Self::Human,
+            Format::Plain => Self::Plain,
+            Format::Json => Self::Document,
+        }
+    }
+}
+
+impl From<LogFormat> for Voice {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Human => Self::Human,
+            LogFormat::Json => Self::JsonLines,
+        }
+    }
+}
+
+impl Command {
+    /// How it speaks of what went wrong.
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        match self {
+            Self::Check(args) => args.format.into(),
+            Self::Plan(args) => args.format.into(),
+            Self::Connectors(args) => args.format.into(),
+            Self::Version(args) => args.format.into(),
+            Self::Apply(args) => args.log_format.into(),
+            Self::Fmt(_) | Self::Demo(_) | Self::Completions(_) => Voice::Human,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check pipeline files: syntax, names, types, promises; needs no network
+    Check(Check),
+    /// Show what would change and where pipelines would start
+    Plan(Plan),
+    /// Plan, ask where needed, then run in the foreground until told to stop
+    Apply(Apply),
+    /// Write pipeline files in their canonical form, comments kept
+    Fmt(Fmt),
+    /// List connectors, or show the options of one
+    Connectors(Connectors),
+    /// Run the whole job in one process: MQTT broker, Kafka, devices, files
+    Demo(Demo),
+    /// Print a completion script
+    Completions(Completions),
+    /// Print the version
+    Version(Version),
+}
+
+/// Which pipeline files.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct Inputs {
+    /// Pipeline files, or directories that are walked for *.yaml and *.yml
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Take values from profiles/NAME.yaml
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+/// `kpipe check`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe check                         every pipeline below this directory
+  kpipe check orders.yaml             one file
+  kpipe check --format json | jq      for editors and CI
+
+Unset environment variables are no error here; `plan` and `apply` need them.")]
+pub struct Check {
+    /// Which files.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// `kpipe plan`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe plan pipelines/                          compare with what runs now
+  kpipe plan --offline orders.yaml               no network: what the files say
+  kpipe plan --detailed-exitcode; echo $?        0 unchanged, 2 changes pending
+  kpipe plan --out next.kplan && kpipe apply next.kplan")]
+pub struct Plan {
+    /// Which files.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Ask no system; say what was skipped
+    #[arg(long)]
+    pub offline: bool,
+    /// Save the plan, without secrets, for `kpipe apply FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// End with 2 if something would change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// `kpipe apply`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe apply orders.yaml                            plan, ask if something is at stake, run
+  kpipe apply pipelines/ --yes --log-format json     under a service manager
+  kpipe apply next.kplan                             a saved plan; refused if its inputs moved (12)
+  kpipe apply orders.yaml --until-caught-up          a batch job: ends when the lag at start is gone
+  kpipe apply orders.yaml --http 127.0.0.1:9100      /healthz, /readyz, /metrics
+
+The first interrupt finishes and commits what was read (exit 0), the second stops at once (130/143).
+A new pipeline, a restart and a change in place are never asked about.")]
+pub struct Apply {
+    /// A pipeline file, a directory, or a plan saved by `kpipe plan --out`
+    #[arg(value_name = "FILE|DIR|PLAN", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Take values from profiles/NAME.yaml
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// What is consented to.
+    #[command(flatten)]
+    pub consents: Consents,
+    /// End when the records that were there at the start are through
+    #[arg(long)]
+    pub until_caught_up: bool,
+    /// How long a drain may take, as 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// Serve /healthz, /readyz and /metrics here
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// How log lines are written: human, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub log_format: LogFormat,
+    /// Threads a pipeline reads with
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub tasks: u16,
+}
+
+/// What a change may do without being asked about.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct Consents {
+    /// Agree to new layouts and added columns
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Agree to columns that go away or change their type under a name that has data
+    #[arg(long)]
+    pub allow_schema_break: bool,
+    /// Agree to records being written again
+    #[arg(long)]
+    pub allow_replay: bool,
+    /// Agree to records being skipped
+    #[arg(long)]
+    pub accept_gap: bool,
+    /// Agree to a weaker delivery promise
+    #[arg(long)]
+    pub allow_weaker: bool,
+    /// Agree to this pipeline, or a statement of it, going away; can be repeated
+    #[arg(long, value_name = "NAME")]
+    pub allow_delete: Vec<String>,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// `kpipe fmt`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe fmt pipelines/            rewrite the files
+  kpipe fmt --check --diff        for CI: exit 4 if a file would change, and show how")]
+pub struct Fmt {
+    /// Pipeline files, or directories that are walked for *.yaml and *.yml
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Write nothing; end with 4 if a file would change
+    #[arg(long)]
+    pub check: bool,
+    /// Print what changes
+    #[arg(long)]
+    pub diff: bool,
+}
+
+/// `kpipe connectors`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  kpipe connectors             all of them\n  kpipe connectors s3          options, properties and an example of one"
+)]
+pub struct Connectors {
+    /// Which one
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// `kpipe demo`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe demo                      30 seconds, files under ./kpipe-demo
+  kpipe demo --for 5m --devices 500 --rate 5000")]
+pub struct Demo {
+    /// How long devices publish
+    #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub duration: Duration,
+    /// Where the files go
+    #[arg(long, value_name = "DIR", default_value = "kpipe-demo")]
+    pub dir: PathBuf,
+    /// How many devices
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub devices: u32,
+    /// Messages a second, all devices together
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub rate: u32,
+}
+
+/// `kpipe completions`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  kpipe completions bash > ~/.local/share/bash-completion/completions/kpipe\n  kpipe completions fish > ~/.config/fish/completions/kpipe.fish"
+)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `kpipe version`.
+#[derive(Debug, ClapArgs)]
+pub struct Version {
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// `500ms`, `30s`, `10m`, `1h30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time: write a number and a unit, as 500ms, 30s, 10m or 1h30m");
+    let mut rest = text;
+    let mut total_ms = 0_u64;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let (unit, factor_ms) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))
+            .ok_or_else(wrong)?;
+        rest = &rest[unit.len()..];
+        total_ms = number.checked_mul(factor_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(wrong)?;
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(total_ms)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn paths_default_to_here() {
+        let Command::Check(check) = parse("kpipe check").unwrap().command else { panic!("check") };
+        assert_eq!(check.inputs.paths, [PathBuf::from(".")]);
+        assert_eq!(check.format, Format::Human);
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        for line in ["kpipe -q --chdir x check", "kpipe check -q --chdir x", "kpipe check -C x --quiet"] {
+            let common = parse(line).unwrap().common;
+            assert!(common.quiet, "{line}");
+            assert_eq!(common.chdir, Some(PathBuf::from("x")), "{line}");
+        }
+        assert_eq!(parse("kpipe -vv version").unwrap().common.verbose, 2);
+    }
+
+    #[test]
+    fn apply_takes_consent_flags_and_needs_a_path() {
+        assert!(parse("kpipe apply").is_err());
+        let line =
+            "kpipe apply a.yaml --yes --allow-replay --accept-gap --allow-weaker --allow-delete x --allow-delete y --drain-timeout 1m30s";
+        let Command::Apply(apply) = parse(line).unwrap().command else { panic!("apply") };
+        let Consents { yes, allow_schema_break, allow_replay, accept_gap, allow_weaker, allow_delete } = apply.consents;
+        assert!(yes && !allow_schema_break && allow_replay && accept_gap && allow_weaker);
+        assert_eq!(allow_delete, ["x", "y"]);
+        assert_eq!(apply.drain_timeout, Duration::from_secs(90));
+        assert!(parse("kpipe apply a.yaml --tasks 0").is_err());
+        assert!(parse("kpipe apply a.yaml --http nowhere").is_err());
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("2d", 172_800_000), ("0s", 0)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "5", "s", "5x", "5s x", "-5s", "99999999999999999999s", "18446744073709551615h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn formats_that_do_not_exist_yet_are_not_offered() {
+        assert!(parse("kpipe check --format sarif").is_err());
+        assert!(parse("kpipe check --format plain").is_ok());
+    }
+
+    #[test]
+    fn every_command_teaches_with_an_example() {
+        let root = Args::command();
+        for command in root.get_subcommands().filter(|command| command.get_name() != "version") {
+            assert!(command.get_after_help().is_some_and(|help| help.to_string().contains("kpipe")), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `kpipe check`: what can be said without asking any system.
+
+use serde_json::json;
+
+use kpipe_compiler::sources::Mode;
+
+use super::{findings, print};
+use crate::args::{Check, Common, Format};
+use crate::compile::{Compiled, compile};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::render::diagnostics::Severity;
+use crate::render::json;
+
+/// Compiles and reports.
+pub(crate) fn run(common: &Common, args: &Check, host: &mut Host<'_>) -> Result<Exit, Failure> {
+    let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Check)?;
+    let exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
+    if args.format == Format::Json {
+        let body = json!({ "files": compiled.files, "pipelines": compiled.pipelines.len(), "hidden": compiled.hidden });
+        print(host, &json::document(exit, &compiled.documents, &compiled.findings, body))?;
+        return Ok(exit);
+    }
+    findings(common, args.format.into(), host, &compiled)?;
+    if !common.quiet {
+        print(host, &summary(&compiled))?;
+    }
+    Ok(exit)
+}
+
+/// `check: 3 files, 3 pipelines, 0 errors, 1 warning`.
+fn summary(compiled: &Compiled) -> String {
+    let count = |severity| json::count(&compiled.findings, severity);
+    let errors = plural(count(Severity::Error), "error");
+    let warnings = plural(count(Severity::Warning), "warning");
+    let more = if compiled.hidden > 0 { format!(" ({} more not shown)", compiled.hidden) } else { String::new() };
+    let (files, pipelines) = (plural(compiled.files, "file"), plural(compiled.pipelines.len(), "pipeline"));
+    format!("check: {files}, {pipelines} without errors, {errors}, {warnings}{more}\n")
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

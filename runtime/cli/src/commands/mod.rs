@@ -1,0 +1,75 @@
+//! The commands, one file each. Each says what it does to its host and returns the exit code.
+
+mod apply;
+mod check;
+mod completions;
+mod connectors;
+mod demo;
+mod fmt;
+mod plan;
+mod version;
+
+use crate::args::{Args, ColorChoice, Command, Common, Voice};
+use crate::compile::Compiled;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::host::{Host, Style};
+use crate::render::diagnostics::{self, Document, Finding};
+use crate::render::json;
+
+/// Runs the command.
+pub(crate) fn dispatch(args: Args, host: &mut Host<'_>) -> Result<Exit, Failure> {
+    let Args { common, command } = args;
+    match command {
+        Command::Check(args) => check::run(&common, &args, host),
+        Command::Plan(args) => plan::run(&common, &args, host),
+        Command::Apply(args) => apply::run(&common, &args, host),
+        Command::Fmt(args) => fmt::run(&common, &args, host),
+        Command::Connectors(args) => connectors::run(&common, &args, host),
+        Command::Demo(args) => demo::run(&common, &args, host),
+        Command::Completions(args) => completions::run(&args, host),
+        Command::Version(args) => version::run(&args, host),
+    }
+}
+
+/// Writes data to standard output.
+fn print(host: &mut Host<'_>, text: &str) -> Result<(), Failure> {
+    host.out.write_all(text.as_bytes())?;
+    Ok(host.out.flush()?)
+}
+
+/// Writes what the compiler found to standard error.
+fn findings(common: &Common, voice: Voice, host: &mut Host<'_>, compiled: &Compiled) -> Result<(), Failure> {
+    say(common.color, voice, host, &compiled.documents, &compiled.findings)?;
+    if compiled.hidden > 0 && voice != Voice::JsonLines {
+        writeln!(host.err, "... and {} more", compiled.hidden)?;
+    }
+    Ok(())
+}
+
+/// Writes failures to standard error.
+pub(crate) fn failed(color: ColorChoice, voice: Voice, host: &mut Host<'_>, failures: &[Failure]) -> Result<(), Failure> {
+    let all: Vec<Finding> = failures.iter().filter(|failure| !failure.message.is_empty()).map(Failure::finding).collect();
+    say(color, voice, host, &[], &all)
+}
+
+fn say(color: ColorChoice, voice: Voice, host: &mut Host<'_>, documents: &[Document], findings: &[Finding]) -> Result<(), Failure> {
+    let style = host.err_style(color);
+    let text = match voice {
+        Voice::Human => diagnostics::render(style, documents, findings),
+        Voice::Plain => diagnostics::render(Style { graphics: false, ..style }, documents, findings),
+        Voice::Document => json::document(Exit::Done, documents, findings, serde_json::json!({})),
+        Voice::JsonLines => json::lines(documents, findings),
+    };
+    Ok(host.err.write_all(text.as_bytes())?)
+}
+
+/// The threads that wait for other systems. Records move on threads of their own.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("kpipe-io")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::LocalIo, format!("cannot start threads: {error}")))
+}

@@ -1,0 +1,94 @@
+//! `kpipe plan`: what would change, where pipelines would start, and what is missing.
+
+use std::path::Path;
+
+use kpipe_compiler::diff::Action;
+use kpipe_compiler::plan::wire::{self, SavedPlan};
+use kpipe_compiler::sources::Mode;
+
+use super::{failed, findings, print, runtime};
+use crate::args::{Common, Format, Plan};
+use crate::compile::{Compiled, Unit, compile};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::host::Host;
+use crate::live::World;
+use crate::planning::{self, Planned};
+use crate::render::{self, json};
+use crate::secrets::HostSecrets;
+
+/// Compiles, compares, prints, saves.
+pub(crate) fn run(common: &Common, args: &Plan, host: &mut Host<'_>) -> Result<Exit, Failure> {
+    let mut compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Plan)?;
+    let mut failures = Vec::new();
+    let mut planned = Vec::new();
+    if !compiled.has_errors {
+        let pipelines = std::mem::take(&mut compiled.pipelines);
+        (planned, failures) = if args.offline { (planning::offline(pipelines), Vec::new()) } else { live(host, pipelines)? };
+    }
+    let mut exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
+    exit = failures.iter().fold(exit, |worst, failure| worst.worst(failure.exit));
+    if exit == Exit::Done {
+        if args.detailed_exitcode && pending(&planned) {
+            exit = Exit::ChangesPending;
+        }
+        if let Some(path) = &args.out {
+            save(host, path, &compiled, &planned)?;
+        }
+    }
+    show(common, args, host, &compiled, &planned, &failures, exit)?;
+    Ok(exit)
+}
+
+fn live(host: &Host<'_>, pipelines: Vec<Unit>) -> Result<(Vec<Planned>, Vec<Failure>), Failure> {
+    let runtime = runtime()?;
+    let secrets = HostSecrets::of(host);
+    let result = planning::online(World { runtime: runtime.handle(), secrets: &secrets }, pipelines);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+/// Whether applying would do anything. Offline that is not known, so it counts as yes.
+fn pending(planned: &[Planned]) -> bool {
+    planned.iter().any(|planned| planned.change.as_ref().is_none_or(|change| change.action != Action::None))
+}
+
+fn save(host: &Host<'_>, path: &Path, compiled: &Compiled, planned: &[Planned]) -> Result<(), Failure> {
+    let saved = SavedPlan {
+        pipelines: planned.iter().map(|planned| planned.pipeline.clone()).collect(),
+        inputs: planning::inputs(compiled.fingerprints.clone(), planned),
+    };
+    let text =
+        wire::write_out(&saved).map_err(|error| Failure::new(Exit::Invalid, error.to_string()).code(error.code()).help(error.help()))?;
+    std::fs::write(host.resolve(path), text).map_err(|error| Failure::file("write", path, &error))
+}
+
+fn show(
+    common: &Common,
+    args: &Plan,
+    host: &mut Host<'_>,
+    compiled: &Compiled,
+    planned: &[Planned],
+    failures: &[Failure],
+    exit: Exit,
+) -> Result<(), Failure> {
+    let views = planning::views(planned);
+    if args.format == Format::Json {
+        let mut all = compiled.findings.clone();
+        all.extend(failures.iter().map(Failure::finding));
+        return print(host, &json::document(exit, &compiled.documents, &all, render::plan::json(&views)));
+    }
+    findings(common, args.format.into(), host, compiled)?;
+    if !compiled.has_errors {
+        let style = host.out_style(common.color);
+        let mut text = render::plan::human(style, &views);
+        if args.offline {
+            text.push_str("Offline: what runs, offsets, topics and buckets were not looked at.\n");
+        }
+        if let (Some(path), true) = (&args.out, failures.is_empty()) {
+            text.push_str(&format!("Saved to {}; `kpipe apply {0}` refuses it once its inputs have moved.\n", path.display()));
+        }
+        print(host, &text)?;
+    }
+    failed(common.color, args.format.into(), host, failures)
+}

@@ -1,0 +1,174 @@
+//! From files to plans: loads, compiles, and turns the compiler's report into findings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use kpipe_compiler::diff::PipelineChange;
+use kpipe_compiler::lower::Places;
+use kpipe_compiler::plan::Pipeline;
+use kpipe_compiler::plan::wire::fingerprint;
+use kpipe_compiler::report::{Edit, LabelView, Report, SHOWN_MAX, Severity, View};
+use kpipe_compiler::sources::{Lookups, Mode, Sources};
+
+use crate::catalog::catalog;
+use crate::failure::Failure;
+use crate::host::{EnvReader, Host};
+use crate::load::{self, Group};
+use crate::render::diagnostics::{self, Document, Finding, Fix, Mark};
+
+/// A pipeline and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    /// What is to run.
+    pub(crate) pipeline: Pipeline,
+    /// Where its parts are written; `None` for a saved plan.
+    pub(crate) origin: Option<Origin>,
+}
+
+/// Where the parts of a pipeline are written.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The places by path.
+    pub(crate) places: Places,
+    sources: Rc<Sources>,
+}
+
+impl Origin {
+    /// Where each change is written, as `file.yaml:7`.
+    pub(crate) fn lines(&self, change: Option<&PipelineChange>) -> Vec<Option<String>> {
+        let changes = change.map_or(&[][..], |change| &change.changes);
+        changes.iter().map(|change| change.place.map(|at| self.sources.place(at))).collect()
+    }
+}
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub(crate) struct Compiled {
+    /// The pipelines in the order of the files; only those without errors.
+    pub(crate) pipelines: Vec<Unit>,
+    /// The texts that findings point into.
+    pub(crate) documents: Vec<Document>,
+    /// What was found, at most [`SHOWN_MAX`] a group of files.
+    pub(crate) findings: Vec<Finding>,
+    /// How many more there are.
+    pub(crate) hidden: usize,
+    /// True if anything is an error.
+    pub(crate) has_errors: bool,
+    /// How many files there are.
+    pub(crate) files: usize,
+    /// SHA-256 of every file that was read, by name.
+    pub(crate) fingerprints: BTreeMap<String, String>,
+}
+
+/// Loads and compiles what `paths` name.
+pub(crate) fn compile(host: &Host<'_>, paths: &[PathBuf], profile: Option<&str>, mode: Mode) -> Result<Compiled, Failure> {
+    let lookups = HostLookups { env: std::sync::Arc::clone(&host.env), dir: host.dir.clone() };
+    let mut compiled = Compiled::default();
+    for group in load::load(host, paths, profile)? {
+        compiled.add(group, &lookups, mode);
+    }
+    Ok(compiled)
+}
+
+impl Compiled {
+    /// Compiles one group of files and adds what came of it.
+    pub(crate) fn add(&mut self, group: Group, lookups: &dyn Lookups, mode: Mode) {
+        let Group { pipelines, connections, profile } = group;
+        let mut sources = Sources::new();
+        self.files += pipelines.len();
+        for file in pipelines.iter().chain(&connections).chain(&profile) {
+            self.fingerprints.insert(file.name.clone(), fingerprint(file.text.as_bytes()));
+        }
+        for file in pipelines {
+            sources.add(file.name, file.text);
+        }
+        if let Some(file) = connections {
+            sources.add_connections(file.name, file.text);
+        }
+        if let Some(file) = profile {
+            sources.add_profile(file.name, file.text);
+        }
+        let kpipe_compiler::Compiled { pipelines, places, report, documents: _, unknown: _ } =
+            kpipe_compiler::compile(&sources, catalog(), lookups, mode);
+        self.has_errors |= report.has_errors();
+        self.report(&sources, &report);
+        let sources = Rc::new(sources);
+        self.pipelines.extend(
+            pipelines
+                .into_iter()
+                .zip(places)
+                .map(|(pipeline, places)| Unit { pipeline, origin: Some(Origin { places, sources: Rc::clone(&sources) }) }),
+        );
+    }
+
+    /// Adds what a report says.
+    pub(crate) fn report(&mut self, sources: &Sources, report: &Report) {
+        if report.entries().is_empty() {
+            return;
+        }
+        let base = self.documents.len();
+        for file in sources.files() {
+            self.documents.push(Document { name: file.name.clone(), text: report.masked_text(sources, file.id) });
+        }
+        let (views, hidden) = report.shown(sources, SHOWN_MAX);
+        self.hidden += hidden;
+        self.findings.extend(views.into_iter().map(|view| finding(sources, base, view)));
+    }
+}
+
+fn finding(sources: &Sources, base: usize, view: View) -> Finding {
+    let View { code, severity, message, primary, secondary, help, fixes } = view;
+    let severity = match severity {
+        Severity::Error => diagnostics::Severity::Error,
+        Severity::Warning => diagnostics::Severity::Warning,
+        Severity::Advice => diagnostics::Severity::Advice,
+    };
+    let fix = (!fixes.is_empty()).then(|| Fix {
+        safe: true,
+        title: "apply the suggestion".to_owned(),
+        edits: fixes.into_iter().map(|edit| edit_of(sources, base, edit)).collect(),
+    });
+    Finding {
+        severity,
+        code: (!code.is_empty()).then_some(code),
+        message,
+        marks: primary.into_iter().chain(secondary).map(|label| mark(base, label)).collect(),
+        notes: Vec::new(),
+        help,
+        fixes: fix.into_iter().collect(),
+        pipeline: None,
+    }
+}
+
+fn mark(base: usize, label: LabelView) -> Mark {
+    let LabelView { file, name: _, span, begin, end, text } = label;
+    Mark { document: base + file.index(), span: span.start..span.end, begin, end, text }
+}
+
+fn edit_of(sources: &Sources, base: usize, edit: Edit) -> (Mark, String) {
+    let Edit { at, replacement } = edit;
+    let file = sources.file(at.file);
+    let (begin, end) = (file.line_column(at.span.start), file.line_column(at.span.end));
+    let mark = Mark { document: base + at.file.index(), span: at.span.start..at.span.end, begin, end, text: String::new() };
+    (mark, replacement)
+}
+
+/// References in files, as the process sees them.
+pub(crate) struct HostLookups {
+    /// Reads an environment variable.
+    pub(crate) env: EnvReader,
+    /// What relative paths are relative to.
+    pub(crate) dir: PathBuf,
+}
+
+impl Lookups for HostLookups {
+    fn env(&self, name: &str) -> Option<String> {
+        (self.env)(name)
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let bytes = load::read_limited(&self.dir.join(path)).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    }
+}

@@ -1,0 +1,8 @@
+//! Words and colours. Nothing here decides anything.
+
+pub(crate) mod diagnostics;
+pub(crate) mod excerpt;
+pub(crate) mod json;
+pub(crate) mod paint;
+pub(crate) mod plan;
+pub(crate) mod progress;
