@@ -1,6 +1,7 @@
 //! YAML and KCQL to a plan.
 
 pub mod catalog;
+pub mod codes;
 mod compile;
 pub mod diff;
 pub mod document;

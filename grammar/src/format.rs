@@ -275,3 +275,91 @@ impl Page {
         self.text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::format;
+
+    /// Lays out, checks that doing it again changes nothing, and gives the lines.
+    #[track_caller]
+    fn lines(text: &str) -> Vec<String> {
+        let formatted = format(text).unwrap();
+        assert_eq!(format(&formatted).as_ref(), Ok(&formatted));
+        formatted.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn short_statements_are_one_line() {
+        assert_eq!(
+            lines("insert  into a\nselect b . c as d,e from f limit=5 storeas `JSON`(x = 1) withkey( g , h )"),
+            ["INSERT INTO a SELECT b.c AS d, e FROM f STOREAS `JSON` (x=1) WITHKEY(g, h) LIMIT=5"]
+        );
+        assert_eq!(lines("INSERT INTO a SELECT as as as FROM x.as;"), ["INSERT INTO a SELECT as AS as FROM x.as"]);
+    }
+
+    #[test]
+    fn long_statements_have_a_line_for_each_clause() {
+        let text = "INSERT INTO lake:orders SELECT id, customer.country AS country FROM orders PROPERTIES('flush.count'=5000) \
+            PARTITIONBY country";
+        assert_eq!(
+            lines(text),
+            [
+                "INSERT INTO lake:orders",
+                "SELECT id, customer.country AS country",
+                "FROM orders",
+                "PARTITIONBY country",
+                "PROPERTIES('flush.count'=5000)"
+            ]
+        );
+    }
+
+    #[test]
+    fn long_lists_have_a_line_for_each_item() {
+        let columns: Vec<String> = (0..4).map(|index| format!("a_rather_long_name_of_a_column{index}")).collect();
+        let key = columns.join(", ");
+        let lines = lines(&format!("INSERT INTO a SELECT {key} FROM b WITHKEY({key}) LIMIT 5"));
+        assert_eq!(lines[1..4], ["SELECT", "  a_rather_long_name_of_a_column0,", "  a_rather_long_name_of_a_column1,"]);
+        assert_eq!(lines[6..9], ["FROM b", "WITHKEY(", "  a_rather_long_name_of_a_column0,"]);
+        assert_eq!(lines[12..], [")", "LIMIT 5"]);
+    }
+
+    #[test]
+    fn comments_stay_with_their_token() {
+        let text = "-- head\nINSERT INTO a -- target\nSELECT b, -- first\n  -- own\n  c\nFROM d LIMIT 5 -- five\nSTOREAS JSON;\n-- tail";
+        assert_eq!(
+            lines(text),
+            [
+                "-- head",
+                "INSERT INTO a -- target",
+                "SELECT b, -- first",
+                "  -- own",
+                "  c",
+                "FROM d",
+                "STOREAS JSON",
+                "LIMIT 5 -- five",
+                "",
+                "-- tail"
+            ]
+        );
+        assert_eq!(lines("INSERT INTO a /* b */ SELECT * FROM c /* d */"), ["INSERT INTO a /* b */ SELECT * FROM c /* d */"]);
+    }
+
+    #[test]
+    fn comments_around_semicolons_keep_their_order() {
+        let one = "INSERT INTO a SELECT * FROM b";
+        let text = format!("{one}; -- one\n{one} -- two\n; -- three");
+        assert_eq!(lines(&text), [format!("{one}; -- one"), format!("{one} -- two"), "-- three".to_owned()]);
+        assert_eq!(lines("-- only\n; /* this */"), ["-- only", "/* this */"]);
+        assert_eq!(lines(""), [""; 0]);
+    }
+
+    #[test]
+    fn names_that_look_like_comments_are_quoted() {
+        assert_eq!(lines("INSERT INTO a SELECT b,--c\n FROM d"), ["INSERT INTO a SELECT b, `--c` FROM d"]);
+    }
+
+    #[test]
+    fn a_text_with_a_mistake_is_not_touched() {
+        assert_eq!(format("INSERT INTO a SELECT * FORM b").map_err(|errors| errors.len()), Err(1));
+    }
+}

@@ -34,6 +34,8 @@ mod rules;
 mod segment;
 pub mod span;
 mod statement;
+#[cfg(test)]
+mod testing;
 mod token;
 mod warning;
 
@@ -45,6 +47,9 @@ use limits::{STATEMENTS_MAX, TEXT_BYTES_MAX};
 use report::Report;
 use span::Span;
 use token::Token;
+
+/// The language for its users, in Markdown.
+pub const REFERENCE: &str = include_str!("../reference.md");
 
 /// What a text says, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -199,3 +199,53 @@ fn build(span: Span, clauses: Clauses) -> Option<Statement> {
         other,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, statement, with};
+
+    #[test]
+    fn clauses_stand_in_any_order() {
+        let statement = with("LIMIT 5 PROPERTIES(a=1) BATCH = 2 STOREAS JSON AUTOCREATE PARTITIONBY x");
+        assert_eq!(
+            statement.to_string(),
+            "INSERT INTO t SELECT * FROM s PARTITIONBY x STOREAS JSON LIMIT 5 BATCH = 2 AUTOCREATE PROPERTIES(a=1)"
+        );
+    }
+
+    #[test]
+    fn the_core_stands_first() {
+        assert_eq!(codes("INSERT INTO a"), ["KP0104"]);
+        assert_eq!(codes("INSERT INTO a LIMIT 5 SELECT * FROM b"), ["KP0127"]);
+        assert_eq!(codes("INSERT INTO a FROM b SELECT *"), ["KP0127"]);
+        assert_eq!(codes("INSERT INTO a SELECT *"), ["KP0105"]);
+        assert_eq!(codes("INTO a SELECT * FROM b"), ["KP0106"]);
+        assert_eq!(codes("(INSERT INTO a SELECT * FROM b)"), ["KP0106"]);
+    }
+
+    #[test]
+    fn one_mistake_hides_its_consequences() {
+        assert_eq!(codes("INSERT INTO a SELEC * FROM b"), ["KP0107"]);
+        assert_eq!(codes("INSERT INTO a SELECT * FORM b LIMIT 5"), ["KP0107"]);
+        assert_eq!(codes("INSERT INTO SELECT * FROM b"), ["KP0102"]);
+    }
+
+    #[test]
+    fn mistakes_of_different_clauses_are_all_told() {
+        assert_eq!(codes("INSERT INTO '' SELECT a, a FROM * LIMIT 0"), ["KP0114", "KP0121", "KP0131", "KP0117"]);
+        assert_eq!(codes("INSERT INTO a SELECT * FROM b LIMIT 0; SELECT * FROM c; x"), ["KP0117", "KP0123", "KP0106"]);
+    }
+
+    #[test]
+    fn statements_without_a_semicolon_are_both_read() {
+        let parsed = crate::parse("INSERT INTO a SELECT * FROM b LIMIT 5 INSERT INTO c SELECT * FROM d");
+        assert_eq!((parsed.statements.len(), parsed.errors.len()), (2, 1));
+    }
+
+    #[test]
+    fn warnings_are_told_of_good_statements_only() {
+        assert_eq!(statement("INSERT INTO autocreate SELECT * FROM b").target.node.text, "autocreate");
+        assert_eq!(crate::parse("INSERT INTO autocreate SELECT * FROM b").warnings.len(), 1);
+        assert_eq!(crate::parse("INSERT INTO autocreate SELECT * FROM b LIMIT 0").warnings.len(), 0);
+    }
+}

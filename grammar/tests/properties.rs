@@ -3,7 +3,10 @@
 #[path = "common/statements.rs"]
 mod statements;
 
+use std::time::{Duration, Instant};
+
 use kpipe_grammar::ast::Statement;
+use kpipe_grammar::limits::{ERRORS_MAX, TEXT_BYTES_MAX};
 use kpipe_grammar::span::Span;
 use kpipe_grammar::{format, parse};
 use miette::Diagnostic;
@@ -134,5 +137,36 @@ proptest! {
     #[test]
     fn any_words_never_panic(text in "(INSERT|INTO|SELECT|FROM|STOREAS|AS|WHERE|GROUP|BY|WITHKEY|PK|LIMIT|a|`b`|'c'|[*.,=()]|5| |;|\n){0,24}") {
         check_diagnostics(&text)?;
+    }
+}
+
+/// Texts of the greatest length that repeat one thing: work that grows faster than the text would take minutes.
+#[test]
+fn hostile_texts_are_refused_or_read_in_time() {
+    for piece in [
+        "a ",
+        "'",
+        "`",
+        "(",
+        "a,",
+        "/*",
+        "-- \n",
+        ";",
+        "a.",
+        "a AS ",
+        "as ",
+        "INSERT INTO a SELECT * FROM b ",
+        "=",
+        "ä",
+        "[",
+        "x FROM ",
+        "'a'b",
+    ] {
+        let head = "INSERT INTO a SELECT ";
+        let text = format!("{head}{}", piece.repeat((TEXT_BYTES_MAX - head.len()) / piece.len()));
+        let start = Instant::now();
+        let parsed = parse(&text);
+        assert!(!parsed.errors.is_empty() && parsed.errors.len() <= ERRORS_MAX + 1, "{piece}: {}", parsed.errors.len());
+        assert!(start.elapsed() < Duration::from_secs(20), "{piece}: {:?}", start.elapsed());
     }
 }

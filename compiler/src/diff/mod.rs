@@ -199,9 +199,8 @@ fn policies(changes: &mut Vec<Change>, before: &ErrorPolicy, after: &ErrorPolicy
         None => "none".to_owned(),
     };
     differ(changes, ChangeClass::InPlace, "errors.dead_letter", topic(&before.dead_letter), topic(dead_letter));
-    let cluster = |dead_letter: &Option<crate::plan::DeadLetter>| dead_letter.as_ref().map(|letter| letter.cluster.clone());
-    if let (Some(old), Some(new)) = (cluster(&before.dead_letter), cluster(dead_letter))
-        && old != new
+    if let (Some(old), Some(new)) = (&before.dead_letter, dead_letter)
+        && old.cluster != new.cluster
     {
         changes.push(change(ChangeClass::Restart, "errors.dead_letter.cluster", None, None));
     }

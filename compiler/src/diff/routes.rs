@@ -1,7 +1,7 @@
 //! What changed about the statements of a pipeline.
 
 use super::{Change, ChangeClass, change, differ};
-use crate::plan::wording::{expr_text, format_text, key_text, naming_text, partition_text, target_text as target};
+use crate::plan::wording::{expr_text, folder_text, format_text, key_text, naming_text, partition_text, target_text as target, topic_text};
 use crate::plan::{DecodeColumn, Endpoint, FileFormat, FileTail, Projection, RecordTail, Route, Tail};
 use crate::schema::type_text;
 
@@ -67,7 +67,7 @@ fn files(changes: &mut Vec<Change>, path: &str, before: (&FileTail, &[String]), 
     let FileTail { bucket: _, prefix: _, partition, keep_partition_columns, format, naming } = after.0;
     let layout = ChangeClass::NewLayout;
     let old = before.0;
-    let targets = (target(&Tail::Files(old.clone())), target(&Tail::Files(after.0.clone())));
+    let targets = (folder_text(old), folder_text(after.0));
     differ(changes, layout, &format!("{path}.into"), targets.0, targets.1);
     differ(changes, layout, &format!("{path}.partition_by"), partition_text(&old.partition, before.1), partition_text(partition, after.1));
     differ(
@@ -84,7 +84,7 @@ fn files(changes: &mut Vec<Change>, path: &str, before: (&FileTail, &[String]), 
 fn records(changes: &mut Vec<Change>, path: &str, before: (&RecordTail, &[String]), after: (&RecordTail, &[String])) {
     let RecordTail { topic: _, key, format } = after.0;
     let old = before.0;
-    let targets = (target(&Tail::Records(old.clone())), target(&Tail::Records(after.0.clone())));
+    let targets = (topic_text(old), topic_text(after.0));
     differ(changes, ChangeClass::NewLayout, &format!("{path}.into"), targets.0, targets.1);
     // Another key is another partition, and another record for a compacted topic.
     let keys = (key_text(&old.key, before.1), key_text(key, after.1));

@@ -99,6 +99,7 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
         properties,
         other,
     } = statement;
+    scope.from.clone_from(&from.node.text);
     option::check_honoured(scope, statement);
     option::check_other(scope, limit.as_ref(), other);
     insert::check_mode(scope, mode);

@@ -176,7 +176,7 @@ impl Scope<'_> {
         let (data_type, nullable) = match &self.schema {
             Some(schema) => {
                 let plain: Vec<&str> = names.iter().map(String::as_str).collect();
-                match find(&schema.fields, &plain) {
+                match find(schema.fields, &plain) {
                     Ok(found) => found,
                     Err(error) => {
                         self.unknown_field(path, skip, error);
@@ -250,12 +250,12 @@ impl Scope<'_> {
         match error {
             FieldError::Unknown { part, nearest, count } => {
                 let above = path.names[skip..skip + part].join(".");
-                let owner = if above.is_empty() { "the value".to_owned() } else { format!("`{above}`") };
+                let owner = format!("`{}`", if above.is_empty() { &self.from } else { &above });
                 let label = match nearest {
                     Some((name, data_type)) => format!("did you mean `{name}` ({data_type})?"),
                     None => "no such field".to_owned(),
                 };
-                let help = self.schema.as_ref().filter(|_| above.is_empty()).map(|schema| field_list(&schema.fields, count));
+                let help = self.schema.as_ref().filter(|_| above.is_empty()).map(|schema| field_list(schema.fields, count));
                 let mut labels = vec![(path.part_at(skip + part), label)];
                 labels.extend(self.declared_at());
                 let field = path.names[skip + part].clone();

@@ -4,13 +4,13 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::scope::Scope;
-use crate::document::SchemaDoc;
+use crate::document::{Document, SchemaDoc};
 use crate::plan::Schema;
 use crate::sources::Location;
 
 /// The columns of a value, and who says so.
-pub(super) struct Declared {
-    pub(super) fields: Schema,
+pub(super) struct Declared<'a> {
+    pub(super) fields: &'a Schema,
     /// `fields come from orders.avsc`.
     pub(super) origin: String,
     pub(super) at: Location,
@@ -35,7 +35,7 @@ pub(super) enum SchemaError {
     },
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
     /// True if the schema is that of samples.
     pub(super) fn infers(&self) -> bool {
         matches!(self.document.source.schemas.get("value.schema"), Some(SchemaDoc::Infer))
@@ -43,14 +43,14 @@ impl Scope<'_> {
 
     /// Looks up the schema of the document.
     pub(super) fn find_schema(&mut self) {
-        let source = &self.document.source;
-        let Some(schema) = source.schemas.get("value.schema") else { return };
+        let document: &'a Document = self.document;
+        let Some(schema) = document.source.schemas.get("value.schema") else { return };
         let at = self.source_at("value.schema");
         let (fields, origin) = match schema {
-            SchemaDoc::Inline { schema, fields: _ } => (schema.clone(), "the fields are declared here".to_owned()),
-            SchemaDoc::File { path, schema } => (schema.clone(), format!("the fields come from {path}")),
+            SchemaDoc::Inline { schema, fields: _ } => (schema, "the fields are declared here".to_owned()),
+            SchemaDoc::File { path, schema } => (schema, format!("the fields come from {path}")),
             SchemaDoc::Infer => match self.sampled {
-                Some(schema) => (schema.clone(), "the fields come from samples".to_owned()),
+                Some(schema) => (schema, "the fields come from samples".to_owned()),
                 None => return self.error(SchemaError::NoSamples, [(at, "asked for here".to_owned())]),
             },
         };

@@ -42,7 +42,9 @@ pub(super) struct Scope<'a> {
     pub(super) source: &'static SourceSpec,
     pub(super) sink: &'static SinkSpec,
     /// The columns of a value, if they are declared.
-    pub(super) schema: Option<Declared>,
+    pub(super) schema: Option<Declared<'a>>,
+    /// What the statement at hand reads.
+    pub(super) from: String,
     /// The schema that samples showed.
     pub(super) sampled: Option<&'a Schema>,
     report: &'a mut Report,
@@ -57,7 +59,7 @@ impl<'a> Scope<'a> {
         let sink = document.sink.connector.sink.as_ref()?;
         let absent = |endpoint: &EndpointDoc, paths: &[&str]| paths.iter().any(|path| endpoint.absent.contains(*path));
         let unknown = absent(&document.source, &SOURCE_OPTIONS) || absent(&document.sink, &SINK_OPTIONS);
-        Some(Self { document, source, sink, schema: None, sampled, report, failed: false, unknown })
+        Some(Self { document, source, sink, schema: None, from: String::new(), sampled, report, failed: false, unknown })
     }
 
     /// Where a part of the KCQL text stands.

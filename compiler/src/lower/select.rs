@@ -80,8 +80,8 @@ pub(super) fn reference(scope: &Scope<'_>, path: &Path, at: Location) -> Referen
 }
 
 fn star(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, at: Location) -> bool {
-    match scope.schema.as_ref().map(|schema| schema.fields.clone()) {
-        Some(fields) => all(scope, row, columns, &fields, &[], at),
+    match scope.schema.as_ref().map(|schema| schema.fields) {
+        Some(fields) => all(scope, row, columns, fields, &[], at),
         None => {
             scope.error(SelectError::StarWithoutSchema { star: "*".to_owned() }, [(at, "which columns?".to_owned())]);
             false

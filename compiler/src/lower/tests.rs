@@ -4,6 +4,7 @@ mod columns;
 mod ends;
 mod files;
 mod names;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ static LOG: ConnectorSpec = ConnectorSpec {
     summary: "",
     example: "",
     source: Some(SourceSpec {
-        options: &[option("brokers", OptionKind::List(&OptionKind::HostPort))],
+        options: &LOG_OPTIONS,
         from: NameKind::KafkaTopic,
         clauses: &["WITHKEY", "KEYDELIMITER", "WITHCONVERTER"],
         columns: &[
@@ -61,7 +62,7 @@ static QUEUE: ConnectorSpec = ConnectorSpec {
     summary: "",
     example: "",
     source: Some(SourceSpec {
-        options: &[option("qos", OptionKind::Integer { min: 0, max: 2 })],
+        options: &QUEUE_OPTIONS,
         from: NameKind::MqttFilter,
         clauses: &["WITHKEY", "KEYDELIMITER", "WITHCONVERTER"],
         columns: &[MetadataColumn::Topic, MetadataColumn::Timestamp, MetadataColumn::Qos, MetadataColumn::Retained],
@@ -70,11 +71,40 @@ static QUEUE: ConnectorSpec = ConnectorSpec {
     sink: None,
 };
 
-static STORE_OPTIONS: [OptionSpec; 4] = [
+const fn with(path: &'static str, kind: OptionKind, default: &'static str) -> OptionSpec {
+    OptionSpec { default: Some(default), ..option(path, kind) }
+}
+
+static LOG_OPTIONS: [OptionSpec; 5] = [
+    option("brokers", OptionKind::List(&OptionKind::HostPort)),
+    option("group", OptionKind::Text),
+    with("value.format", OptionKind::Format, "bytes"),
+    option("value.schema", OptionKind::Schema),
+    option("value.registry", OptionKind::Text),
+];
+
+static QUEUE_OPTIONS: [OptionSpec; 3] = [
+    with("qos", OptionKind::Integer { min: 0, max: 2 }, "1"),
+    with("value.format", OptionKind::Format, "bytes"),
+    option("value.schema", OptionKind::Schema),
+];
+
+static STORE_OPTIONS: [OptionSpec; 15] = [
     option("flush.records", OptionKind::Integer { min: 1, max: 1000 }),
-    option("flush.bytes", OptionKind::Bytes { min: 1, max: 1 << 40 }),
-    option("flush.interval", OptionKind::Duration { min_ms: 100, max_ms: 86_400_000 }),
-    option("partition.names", OptionKind::Boolean),
+    with("flush.bytes", OptionKind::Bytes { min: 1, max: 1 << 40 }, "128MiB"),
+    with("flush.interval", OptionKind::Duration { min_ms: 100, max_ms: 86_400_000 }, "10m"),
+    with("flush.idle", OptionKind::Duration { min_ms: 100, max_ms: 86_400_000 }, "5m"),
+    with("partition.names", OptionKind::Boolean, "true"),
+    with("partition.keep", OptionKind::Boolean, "true"),
+    with("partition.timestamp", OptionKind::Text, "_timestamp"),
+    with("partition.zone", OptionKind::Text, "UTC"),
+    option("partition.parse", OptionKind::Choice(&["rfc3339", "millis", "micros"])),
+    option("partition_by", OptionKind::List(&OptionKind::Text)),
+    with("format", OptionKind::Format, "json"),
+    with("prefix", OptionKind::Text, "\"\""),
+    with("separator", OptionKind::Text, "\"\""),
+    option("compat", OptionKind::Choice(&["confluent", "lenses"])),
+    with("on_type_change", OptionKind::Choice(&["ask", "allow"]), "ask"),
 ];
 
 const fn files(into: NameKind) -> SinkSpec {

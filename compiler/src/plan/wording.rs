@@ -44,11 +44,27 @@ pub fn show_ms(ms: u64) -> String {
 #[must_use]
 pub fn target_text(tail: &Tail) -> String {
     match tail {
-        Tail::Records(RecordTail { topic: TopicName::Fixed(topic), .. }) => topic.clone(),
-        Tail::Records(RecordTail { topic: TopicName::OfSource, .. }) => "the source's topic".to_owned(),
-        Tail::Files(FileTail { bucket, prefix, .. }) if bucket.is_empty() => prefix.clone(),
-        Tail::Files(FileTail { bucket, prefix, .. }) if prefix.is_empty() => bucket.clone(),
-        Tail::Files(FileTail { bucket, prefix, .. }) => format!("{bucket}:{prefix}"),
+        Tail::Records(tail) => topic_text(tail),
+        Tail::Files(tail) => folder_text(tail),
+    }
+}
+
+/// The topic of produced records.
+#[must_use]
+pub fn topic_text(tail: &RecordTail) -> String {
+    match &tail.topic {
+        TopicName::Fixed(topic) => topic.to_owned(),
+        TopicName::OfSource => "the source's topic".to_owned(),
+    }
+}
+
+/// The bucket and the prefix of files, as INTO has them.
+#[must_use]
+pub fn folder_text(tail: &FileTail) -> String {
+    match (tail.bucket.as_str(), tail.prefix.as_str()) {
+        ("", prefix) => prefix.to_owned(),
+        (bucket, "") => bucket.to_owned(),
+        (bucket, prefix) => format!("{bucket}:{prefix}"),
     }
 }
 

@@ -25,3 +25,26 @@ impl fmt::Display for WriteMode {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{codes, statement};
+
+    #[test]
+    fn targets_join_their_parts() {
+        let statement = statement("upsert into `bucket`:'pre fix'/x SELECT * FROM s");
+        assert_eq!(statement.mode.node, WriteMode::Upsert);
+        assert_eq!(statement.target.node, Name { text: "bucket:pre fix/x".to_owned(), quoted: true });
+        assert!(statement.to_string().starts_with("UPSERT INTO `bucket:pre fix/x` SELECT"));
+    }
+
+    #[test]
+    fn a_target_is_one_name() {
+        assert_eq!(codes("INSERT INTO a b SELECT * FROM s"), ["KP0108"]);
+        assert_eq!(codes("INSERT INTO a, b SELECT * FROM s"), ["KP0101"]);
+        assert_eq!(codes("INSERT INTO (a) SELECT * FROM s"), ["KP0101"]);
+        assert_eq!(codes("INSERT INTO '' SELECT * FROM s"), ["KP0114"]);
+        assert_eq!(codes("INSERT INTO SELECT * FROM s"), ["KP0102"]);
+    }
+}

@@ -27,3 +27,34 @@ pub(super) fn parse_delimiter(clause: &Clause<'_>, report: &mut Report) -> Optio
     }
     Some(delimiter)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes_with, with};
+
+    #[test]
+    fn keys_are_paths() {
+        let paths = with("WITHKEY(a, b.c, `d e`.9)").with_key.map(|key| key.node).unwrap_or_default();
+        let names: Vec<Vec<&str>> = paths.iter().map(|path| path.node.names()).collect();
+        assert_eq!(names, [vec!["a"], vec!["b", "c"], vec!["d e", "9"]]);
+    }
+
+    #[test]
+    fn delimiters_are_text_of_any_length() {
+        for (written, delimiter) in [("'-'", "-"), ("'.'", "."), ("'||'", "||"), ("''''", "'"), ("`;`", ";"), ("-", "-")] {
+            let read = with(&format!("KEYDELIMITER = {written}")).key_delimiter.map(|delimiter| delimiter.node);
+            assert_eq!(read.as_deref(), Some(delimiter));
+        }
+    }
+
+    #[test]
+    fn mistakes_in_keys() {
+        assert_eq!(codes_with("WITHKEY(a b)"), ["KP0101"]);
+        assert_eq!(codes_with("WITHKEY a"), ["KP0101"]);
+        assert_eq!(codes_with("WITHKEY(a,)"), ["KP0128"]);
+        assert_eq!(codes_with("WITHKEY(a"), ["KP0129"]);
+        assert_eq!(codes_with("WITHKEY(concat(a, b))"), ["KP0125"]);
+        assert_eq!(codes_with("KEYDELIMITER"), ["KP0126"]);
+        assert_eq!(codes_with("KEYDELIMITER=''"), ["KP0114"]);
+    }
+}

@@ -13,3 +13,19 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
     let number = report.keep(option::integer("LIMIT", 1, written, &text))?;
     Some(Spanned::new(number.unsigned_abs(), text.span))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes_with, with};
+
+    #[test]
+    fn limits_are_whole_numbers_from_one_on() {
+        assert_eq!(with("LIMIT 5").limit.map(|limit| limit.node), Some(5));
+        assert_eq!(with("limit=9223372036854775807").limit.map(|limit| limit.node), Some(9_223_372_036_854_775_807));
+        for (value, code) in
+            [("0", "KP0117"), ("-3", "KP0117"), ("x", "KP0118"), ("1.5", "KP0118"), ("9223372036854775808", "KP0118"), ("", "KP0126")]
+        {
+            assert_eq!(codes_with(&format!("LIMIT {value}")), [code], "{value}");
+        }
+    }
+}

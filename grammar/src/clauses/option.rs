@@ -92,3 +92,60 @@ fn time(clause: &Clause<'_>, keyword: &'static str, parts: &[Pair<'_, Rule>]) ->
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::OPTIONS;
+    use crate::testing::{codes_with, with};
+
+    /// A value of this form that is right, and one that is not.
+    fn values(shape: Shape) -> (String, String) {
+        let texts = |right: &str, wrong: &str| (right.to_owned(), wrong.to_owned());
+        match shape {
+            Shape::Flag => texts("", "= 1"),
+            Shape::Text => texts("= `a b`", "= (a)"),
+            Shape::Integer(min) => (format!("= {}", min.max(7)), format!("{}", min - 1)),
+            Shape::OneOf(words) => (words[0].to_lowercase(), "= xyzzy".to_owned()),
+            Shape::Columns => texts("a, b.c", "a b"),
+            Shape::Tags => texts("(a, b = c, d.e AS f)", "()"),
+            Shape::Time => texts("sys_time()", "now()"),
+            Shape::Buckets => texts("a, b INTO 10 BUCKETS", "a INTO 0 BUCKETS"),
+            Shape::Offsets => texts("(0, 10), (1)", "11a1"),
+            Shape::Sample => texts("10 EVERY 5000", "10 EVERY x"),
+        }
+    }
+
+    #[test]
+    fn every_row_is_read_kept_whole_and_checked() {
+        for row in OPTIONS {
+            let (right, wrong) = values(row.shape);
+            let text = format!("{} {right}", row.keyword.to_lowercase());
+            let other = with(&text).other;
+            assert_eq!(other.len(), 1, "{text}");
+            assert_eq!((other[0].node.keyword, other[0].node.text.as_str()), (row.keyword, text.trim_end()));
+            assert_eq!(codes_with(&format!("{} {wrong}", row.keyword)).len(), 1, "{} {wrong}", row.keyword);
+        }
+    }
+
+    #[test]
+    fn every_row_but_flags_needs_a_value_and_stands_once() {
+        for row in OPTIONS {
+            let (right, _) = values(row.shape);
+            if row.shape != Shape::Flag {
+                assert_eq!(codes_with(&format!("{} LIMIT 5", row.keyword)), ["KP0126"], "{}", row.keyword);
+            }
+            let twice = format!("{0} {right} {0} {right}", row.keyword);
+            assert_eq!(codes_with(&twice), ["KP0109"], "{twice}");
+        }
+    }
+
+    #[test]
+    fn dropped_clauses_name_their_successor() {
+        for row in OPTIONS.iter().filter(|row| row.replacement.is_some()) {
+            let (right, _) = values(row.shape);
+            let parsed = crate::parse(&format!("INSERT INTO t SELECT * FROM s {} {right}", row.keyword));
+            assert!(matches!(parsed.warnings.as_slice(), [SyntaxWarning::DeprecatedClause { clause, .. }] if *clause == row.keyword));
+        }
+    }
+}

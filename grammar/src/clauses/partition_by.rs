@@ -50,3 +50,33 @@ impl fmt::Display for PartitionBy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes_with, with};
+
+    fn printed(clause: &str) -> Option<String> {
+        with(clause).partition_by.map(|by| by.node.to_string())
+    }
+
+    #[test]
+    fn folders_are_paths_and_patterns() {
+        assert_eq!(printed("PARTITIONBY a,b.`c d`").as_deref(), Some("PARTITIONBY a, b.`c d`"));
+        assert_eq!(printed("PARTITIONBY _date.'yyyy/MM'").as_deref(), Some("PARTITIONBY _date.`yyyy/MM`"));
+        assert_eq!(printed("PARTITIONBY _.topic").as_deref(), Some("PARTITIONBY _topic"));
+        assert_eq!(printed("NOPARTITION").as_deref(), Some("NOPARTITION"));
+    }
+
+    #[test]
+    fn mistakes_in_folders() {
+        assert_eq!(codes_with("PARTITIONBY"), ["KP0126"]);
+        assert_eq!(codes_with("PARTITIONBY a, b, a"), ["KP0133"]);
+        assert_eq!(codes_with("PARTITIONBY a, LIMIT 5"), ["KP0128"]);
+        assert_eq!(codes_with("PARTITIONBY a PARTITIONBY b"), ["KP0109"]);
+        assert_eq!(codes_with("PARTITIONBY a NOPARTITION"), ["KP0109"]);
+        assert_eq!(codes_with("PARTITIONBY bucket(a)"), ["KP0125"]);
+        assert_eq!(codes_with("PARTITIONBY _date[uuuu]"), ["KP0115"]);
+        assert_eq!(codes_with("PARTITIONBY 'a'"), ["KP0125"]);
+        assert_eq!(codes_with("NOPARTITION x"), ["KP0108"]);
+    }
+}

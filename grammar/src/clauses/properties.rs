@@ -72,3 +72,51 @@ impl fmt::Display for PropertyList<'_> {
         f.write_str(")")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{codes_with, with};
+
+    fn values(clause: &str) -> Vec<(String, PropertyValue)> {
+        let list = with(clause).properties.map(|list| list.node).unwrap_or_default();
+        list.into_iter().map(|property| (property.key.node, property.value.node)).collect()
+    }
+
+    #[test]
+    fn numbers_and_text() {
+        let text = |text: &str| PropertyValue::Text(text.to_owned());
+        assert_eq!(
+            values("PROPERTIES('a.b'=1, c.d=-2, e=3.5, f='4', `g`=true)"),
+            [
+                ("a.b".to_owned(), PropertyValue::Integer(1)),
+                ("c.d".to_owned(), PropertyValue::Integer(-2)),
+                ("e".to_owned(), text("3.5")),
+                ("f".to_owned(), text("4")),
+                ("g".to_owned(), text("true")),
+            ]
+        );
+        assert_eq!(values("PROPERTIES()"), []);
+    }
+
+    #[test]
+    fn printed_text_is_quoted_where_it_would_be_read_otherwise() {
+        let printed = |value: &str| PropertyValue::Text(value.to_owned()).to_string();
+        assert_eq!(printed("true"), "true");
+        assert_eq!(printed("5"), "'5'");
+        assert_eq!(printed("it's"), "'it''s'");
+        assert_eq!(printed(""), "''");
+        assert_eq!(printed("a\nb"), "`a\nb`");
+        assert_eq!(PropertyValue::Integer(-5).to_string(), "-5");
+    }
+
+    #[test]
+    fn mistakes_in_properties() {
+        assert_eq!(codes_with("PROPERTIES(a=1, A=2)"), ["KP0119"]);
+        assert_eq!(codes_with("PROPERTIES(a)"), ["KP0101"]);
+        assert_eq!(codes_with("PROPERTIES(a=)"), ["KP0101"]);
+        assert_eq!(codes_with("PROPERTIES(a=1"), ["KP0129"]);
+        assert_eq!(codes_with("PROPERTIES"), ["KP0126"]);
+        assert_eq!(codes_with("PROPERTIES(''=1)"), ["KP0114"]);
+    }
+}

@@ -130,3 +130,43 @@ impl fmt::Display for Path {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{codes, statement};
+
+    fn printed(columns: &str) -> Vec<String> {
+        statement(&format!("INSERT INTO t SELECT {columns} FROM s")).select.node.iter().map(|item| item.node.to_string()).collect()
+    }
+
+    #[test]
+    fn stars_paths_and_aliases() {
+        assert_eq!(printed("*, a.b.*, `c d`.e as f, g AS 'h i'"), ["*", "a.b.*", "`c d`.e AS f", "g AS `h i`"]);
+    }
+
+    #[test]
+    fn parts_are_quoted_only_where_they_must_be() {
+        assert_eq!(
+            printed("`a`, `b-c`, `limit` AS x, `12` AS y, `_`.z, `a+b`"),
+            ["a", "b-c", "`limit` AS x", "`12` AS y", "`_`.z", "`a+b`"]
+        );
+    }
+
+    #[test]
+    fn output_names_differ() {
+        let from = |columns: &str| codes(&format!("INSERT INTO t SELECT {columns} FROM s"));
+        assert_eq!(from("a, a"), ["KP0121"]);
+        assert_eq!(from("a.b, c AS b"), ["KP0121"]);
+        assert_eq!(from("a, a AS b, A"), [""; 0]);
+        assert_eq!(from("*, a, *"), ["KP0120"]);
+        assert_eq!(from("a.*, b.*, *"), [""; 0]);
+    }
+
+    #[test]
+    fn the_example_of_another_name_is_another_name() {
+        let path = |names: &[&str]| Path { parts: names.iter().map(|name| Spanned::new((*name).to_owned(), Span::default())).collect() };
+        assert_eq!(other_name(&path(&["a", "b"]), "b"), "a_b");
+        assert_eq!(other_name(&path(&["b"]), "b"), "b_2");
+    }
+}

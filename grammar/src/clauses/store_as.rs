@@ -28,3 +28,28 @@ impl fmt::Display for StoreAs {
         if self.options.is_empty() { Ok(()) } else { write!(f, " {}", properties::PropertyList(&self.options)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes_with, with};
+
+    #[test]
+    fn formats_with_and_without_options() {
+        for (text, printed) in [
+            ("STOREAS json", "STOREAS json"),
+            ("storeas = 'JSON'", "STOREAS JSON"),
+            ("STOREAS `a.B` (x=1, y='z z') (v=w)", "STOREAS `a.B` (x=1, y='z z', v=w)"),
+        ] {
+            assert_eq!(with(text).store_as.map(|store_as| store_as.node.to_string()).as_deref(), Some(printed));
+        }
+    }
+
+    #[test]
+    fn mistakes_in_formats() {
+        assert_eq!(codes_with("STOREAS"), ["KP0126"]);
+        assert_eq!(codes_with("STOREAS ''"), ["KP0114"]);
+        assert_eq!(codes_with("STOREAS JSON ()"), ["KP0101"]);
+        assert_eq!(codes_with("STOREAS JSON (a=1, a=2)"), ["KP0119"]);
+        assert_eq!(codes_with("STOREAS JSON CSV"), ["KP0108"]);
+    }
+}

@@ -16,3 +16,18 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
     }
     Some(class)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes_with, with};
+
+    #[test]
+    fn classes_are_quoted_or_bare() {
+        for written in ["`com.x.Y`", "'com.x.Y'", "com.x.Y"] {
+            let class = with(&format!("WITHCONVERTER={written}")).with_converter.map(|class| class.node);
+            assert_eq!(class.as_deref(), Some("com.x.Y"));
+        }
+        assert_eq!(codes_with("WITHCONVERTER=''"), ["KP0114"]);
+        assert_eq!(codes_with("WITHCONVERTER"), ["KP0126"]);
+    }
+}

@@ -6,6 +6,7 @@ mod conformance;
 mod file;
 mod files;
 mod local;
+pub mod memory;
 mod mqtt;
 mod s3;
 

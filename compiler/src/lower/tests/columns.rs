@@ -89,7 +89,7 @@ fn metadata_that_the_source_has_not() {
 fn an_unknown_field_names_the_near_one_and_its_schema() {
     assert_eq!(
         log_to_store("INSERT INTO lake SELECT id, temprature FROM orders").schema(SCHEMA).said(),
-        ["KP0401: the value has no field `temprature` [28-38: did you mean `temperature` (double)?] [yaml: the fields are declared here]"]
+        ["KP0401: `orders` has no field `temprature` [28-38: did you mean `temperature` (double)?] [yaml: the fields are declared here]"]
     );
     assert_eq!(
         log_to_store("INSERT INTO lake SELECT meta.sites, id.x FROM orders").schema(SCHEMA).said(),

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::plan::TopicName;
 
@@ -132,4 +134,53 @@ fn every_topic_at_once_is_not_built() {
         log_to_log("INSERT INTO a SELECT * FROM `*`").said(),
         ["KP0304: reading every topic is known, but not supported yet [28-31: every topic]"]
     );
+}
+
+/// Pieces of statements, put together at random.
+fn any_statement() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec!["a", "lake:x", "`$`", "+/b", "a#", "t.1", "'x y'", "$share/g/a", "*"]);
+    let item =
+        prop::sample::select(vec!["*", "a", "a.b AS c", "_topic", "_key.x", "_header.h", "_value.z", "_offset", "meta.*", "id", "ts"]);
+    let folder = prop::sample::select(vec!["a", "_date.`yyyy/MM`", "_date.daily", "_date", "_partition", "c", "`x/y`", "ts", "_date.`qq`"]);
+    let clause = prop::sample::select(vec![
+        "",
+        "STOREAS PARQUET",
+        "STOREAS JSON (compression=gzip)",
+        "WITHKEY(a, _topic)",
+        "KEYDELIMITER='-'",
+        "NOPARTITION",
+        "LIMIT 5",
+        "WITHCONVERTER=`x.JsonSimpleConverter`",
+        "PROPERTIES('flush.count'=7)",
+        "PROPERTIES('nope'=x)",
+        "BATCH=5",
+        "STOREAS TEXT",
+    ]);
+    let items = prop::collection::vec(item, 1..4);
+    let folders = prop::collection::vec(folder, 0..3);
+    (name.clone(), items, name, folders, clause).prop_map(|(into, items, from, folders, clause)| {
+        let partition = if folders.is_empty() { String::new() } else { format!(" PARTITIONBY {}", folders.join(", ")) };
+        format!("INSERT INTO {into} SELECT {} FROM {from}{partition} {clause}", items.join(", "))
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_statement_becomes_a_route_or_is_refused(kcql in any_statement(), ends in 0..3, schema in any::<bool>(), json in any::<bool>()) {
+        // The text lives as long as the process: these are few.
+        let kcql: &'static str = Box::leak(kcql.into_boxed_str());
+        let case = match ends {
+            0 => log_to_store(kcql),
+            1 => log_to_log(kcql),
+            _ => queue_to_log(kcql),
+        };
+        let case = case.source_option("value.format", text(if json { "json" } else { "bytes" }));
+        let case = if schema { case.schema("id: bigint not null, a: string, ts: timestamp, meta: struct<x: int>") } else { case };
+        // That one of both comes out is asserted there.
+        let (lowered, _) = case.lower();
+        if let Some(lowered) = lowered {
+            let text = serde_json::to_string(&lowered.pipeline).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Pipeline>(&text).unwrap(), lowered.pipeline);
+        }
+    }
 }

@@ -18,7 +18,7 @@ use kpipe_compiler::plan::Tail;
 use crate::connector::{FileStore, OpenRequest, RecordSink, Source};
 use crate::error::{ConnectorError, ErrorKind};
 
-/// Opens a source in the world that the option `world` names.
+/// Opens a source in the world that the option `world` names, or in the one with the pipeline's name.
 ///
 /// # Errors
 /// There is no such world.
@@ -48,7 +48,7 @@ pub fn open_store(request: &OpenRequest<'_>) -> Result<Arc<dyn FileStore>, Conne
 }
 
 fn world_of(request: &OpenRequest<'_>) -> Result<Arc<World>, ConnectorError> {
-    let name = request.endpoint.options.text("world").unwrap_or("default");
+    let name = request.endpoint.options.text("world").unwrap_or(request.pipeline);
     World::find(name)
         .ok_or_else(|| ConnectorError::new(ErrorKind::Missing, format!("memory: there is no world \"{name}\" in this process")))
 }

@@ -35,8 +35,8 @@ impl Encoding {
                 Format::Parquet(ParquetOptions::new(schema, *compression, *row_group_bytes)?)
             }
             FileFormat::Json { compression } => lines(Content::json(route, schema.as_deref(), tail.naming)?, "\n", *compression),
-            FileFormat::Text { compression } => lines(Content::text(route, schema.as_deref())?, "\n", *compression),
-            FileFormat::Bytes { separator } => lines(Content::text(route, schema.as_deref())?, separator, Compression::None),
+            FileFormat::Text { compression } => lines(Content::payload(schema.as_deref())?, "\n", *compression),
+            FileFormat::Bytes { separator } => lines(Content::payload(schema.as_deref())?, separator, Compression::None),
         };
         if let Format::Lines { compression, .. } = &format {
             Output::new(*compression).map_err(|error| StageError::new("encode", error.to_string()))?;
@@ -69,7 +69,7 @@ impl Values {
     pub fn new(route: &Route, format: &FileFormat, schema: Option<SchemaRef>) -> Result<Self, StageError> {
         let content = match format {
             FileFormat::Json { .. } => Content::json(route, schema.as_deref(), Naming::Kpipe)?,
-            FileFormat::Text { .. } | FileFormat::Bytes { .. } => Content::text(route, schema.as_deref())?,
+            FileFormat::Text { .. } | FileFormat::Bytes { .. } => Content::payload(schema.as_deref())?,
             FileFormat::Parquet { .. } => return Err(StageError::new("encode", "Parquet is a format of files, not of values")),
         };
         Ok(Self { content })

@@ -256,3 +256,6 @@ impl Pending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

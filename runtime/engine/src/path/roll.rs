@@ -333,3 +333,6 @@ impl OpenFile {
         Ok(ClosedFile { route, folder, first, last, times_ms: self.times_ms, records: self.records, parts: self.parts })
     }
 }
+
+#[cfg(test)]
+mod tests;

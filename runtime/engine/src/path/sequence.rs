@@ -110,3 +110,6 @@ impl Sequence {
         self.partitions.values().map(VecDeque::len).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

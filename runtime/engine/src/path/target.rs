@@ -110,3 +110,49 @@ fn topic_of_source(source: &str) -> String {
     }
     name
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::position::PartitionId;
+
+    fn find(targets: &mut Targets, count: usize) -> (Targeted, Vec<Reject>) {
+        let raw = fixture::values(&vec!["x"; count]);
+        let rows = (0..count as u32).collect();
+        let batch = RowBatch { partition: PartitionId(0), delta: raw.delta, route: 0, rows, decoded: Vec::new(), output: None };
+        let mut rejects = Vec::new();
+        (targets.find(&raw, batch, &mut rejects).unwrap(), rejects)
+    }
+
+    #[test]
+    fn slashes_become_one_underscore_each_run() {
+        for (source, topic) in [("a/b", "a_b"), ("/a/b", "a_b"), ("a//b///c", "a_b_c"), ("//a", "_a"), ("a/", "a_"), ("a", "a")] {
+            assert_eq!(topic_of_source(source), topic);
+        }
+    }
+
+    #[test]
+    fn one_topic_needs_no_indices() {
+        for name in [TopicName::Fixed("out".to_owned()), TopicName::OfSource] {
+            let (found, rejects) = find(&mut Targets::new(name), 3);
+            assert_eq!((found.topics.len(), found.topic_of_row.len(), found.batch.len(), rejects.len()), (1, 0, 3, 0));
+        }
+    }
+
+    #[test]
+    fn source_topics_that_become_the_same_share_a_place() {
+        let mut topics = Vec::new();
+        let places = ["a", "b", "a"].map(|topic| place_of(topic.into(), &mut topics));
+        assert_eq!((places, topics.len()), ([0, 1, 0], 2));
+    }
+
+    #[test]
+    fn what_no_topic_can_be_is_refused_with_its_reason() {
+        let mut targets = Targets::new(TopicName::OfSource);
+        for source in ["", "a b", "..", "ä"] {
+            assert!(targets.target(source).unwrap_err().contains("cannot be a Kafka topic"), "{source}");
+            assert_eq!(targets.target(source), targets.target(source), "remembered");
+        }
+    }
+}

@@ -102,7 +102,21 @@ fn written(route: &Route) -> Result<Option<Vec<&Projection>>, StageError> {
     match &route.project {
         None if folders.is_empty() => Ok(None),
         None => Err(StageError::new("transform", "columns cannot be left out of a payload that passes through")),
-        Some(projections) => Ok(Some(projections.iter().filter(|projection| !folders.contains(&&projection.expr)).collect())),
+        Some(projections) => {
+            let is_folder = |expr: &Expr| folders.iter().any(|folder| same(folder, expr, &route.decode));
+            Ok(Some(projections.iter().filter(|projection| !is_folder(&projection.expr)).collect()))
+        }
+    }
+}
+
+/// Whether two expressions mean the same place of a record. A folder may decode it as another type than the file.
+fn same(left: &Expr, right: &Expr, decode: &Decode) -> bool {
+    match (left, right) {
+        (Expr::Column(left), Expr::Column(right)) => {
+            let path = |index: usize| decode.columns.get(index).map(|column| &column.path);
+            path(*left) == path(*right)
+        }
+        (left, right) => left == right,
     }
 }
 

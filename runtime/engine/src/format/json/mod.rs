@@ -32,7 +32,7 @@ use kpipe_compiler::plan::DecodeColumn;
 pub(crate) use error::{Bad, BadKind};
 pub(crate) use minify::one_line;
 use shape::Take;
-pub(crate) use write::{Cells, NoText, Rows, TimeStyle, string as json_string};
+pub(crate) use write::{Cells, NoText, Rows, TimeStyle};
 
 /// Deepest nesting of objects and arrays.
 pub(crate) const DEPTH_MAX: usize = 128;

@@ -240,7 +240,7 @@ fn decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
 }
 
 /// Appends a text as a JSON string.
-pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
+fn string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let text = text.as_bytes();
     let mut from = 0;

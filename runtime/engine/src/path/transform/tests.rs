@@ -127,6 +127,9 @@ fn folders_can_be_left_out_of_the_file() {
     };
     assert_eq!(names(&files(Some(columns.clone()), vec![folder.clone()], true)), ["id", "name"]);
     assert_eq!(names(&files(Some(columns.clone()), vec![folder.clone()], false)), ["name"]);
+    let mut twice = files(Some(columns.clone()), vec![PartitionItem::Value { name: None, expr: Expr::Column(2) }], false);
+    twice.decode.columns.push(decode_column("id", DataType::Any, true));
+    assert_eq!(names(&twice), ["name"], "the same field under another type");
     assert!(Projector::new(&files(None, vec![folder.clone()], false)).is_err());
     let raw = fixture::values(&["{}", "{}"]);
     let (batch, _) = project(&files(Some(columns[..1].to_vec()), vec![folder], false), &raw);

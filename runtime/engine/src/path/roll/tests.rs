@@ -1,0 +1,256 @@
+use proptest::prelude::{Strategy, proptest};
+
+use super::*;
+use crate::path::RowBatch;
+use crate::records::Records;
+
+/// Records whose values are their offsets.
+struct Rows(Vec<i64>);
+
+impl Records for Rows {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn source_partition(&self) -> i32 {
+        0
+    }
+
+    fn value(&self, _row: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn key(&self, _row: usize) -> Option<&[u8]> {
+        None
+    }
+
+    fn position(&self, row: usize) -> Position {
+        Position(self.0[row])
+    }
+
+    fn timestamp_ms(&self, row: usize) -> Option<i64> {
+        (self.0[row] != 13).then_some(1_000 - self.0[row])
+    }
+
+    fn topic(&self, _row: usize) -> &str {
+        "t"
+    }
+
+    fn headers(&self, _row: usize, _each: &mut dyn FnMut(&str, Option<&[u8]>)) {}
+}
+
+fn raw(partition: u32, from: i64, to: i64) -> RawBatch {
+    let delta = Delta::new(Position(from), Position(to));
+    let records = Box::new(Rows((from..to).collect()));
+    RawBatch { partition: PartitionId(partition), delta, routes: Arc::new([0]), records, bytes: 0 }
+}
+
+/// All rows but those whose offset ends in a 3; odd and even ones in a folder each.
+fn route(raw: &RawBatch, index: usize) -> RouteRows {
+    let offset = |row: &u32| raw.records.position(*row as usize).0;
+    let rows: Vec<u32> = (0..raw.records.len() as u32).filter(|row| offset(row) % 10 != 3).collect();
+    let folder_of_row = rows.iter().map(|row| (offset(row) % 2) as u32).collect();
+    let batch = RowBatch { partition: raw.partition, delta: raw.delta, route: index, rows, decoded: Vec::new(), output: None };
+    RouteRows { rows: batch, folders: vec!["even".into(), "odd".into()], folder_of_row }
+}
+
+fn part(raw: &RawBatch, routes: usize) -> PartBatch {
+    PartBatch { partition: raw.partition, delta: raw.delta, routes: (0..routes).map(|index| route(raw, index)).collect() }
+}
+
+/// Writes the last digit of each offset; ten bytes a row in memory.
+#[derive(Default)]
+struct Digits(Vec<u8>);
+
+impl FileEncoder for Digits {
+    fn write(&mut self, rows: &FileRows<'_>) -> Result<(), StageError> {
+        let mut add = |row: usize| {
+            let offset = rows.raw.records.position(rows.batch.rows[row] as usize).0;
+            self.0.push(b'0' + (offset % 10) as u8);
+        };
+        match &rows.pick {
+            Pick::Range(range) => range.clone().for_each(&mut add),
+            Pick::Indices(indices) => indices.iter().for_each(|row| add(*row as usize)),
+        }
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.0.len() * 10
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn take_part(&mut self, _bytes_min: usize) -> Option<Bytes> {
+        None
+    }
+
+    fn finish(&mut self) -> Result<Bytes, StageError> {
+        Ok(std::mem::take(&mut self.0).into())
+    }
+}
+
+struct OpenDigits;
+
+impl OpenFiles for OpenDigits {
+    fn open(&self, _route: usize) -> Result<Box<dyn FileEncoder>, StageError> {
+        Ok(Box::new(Digits::default()))
+    }
+}
+
+fn roller(records: Option<u64>, bytes: u64) -> Roller {
+    Roller::new(Flush { records, bytes, interval_ms: 100_000, idle_ms: 10_000 }, true)
+}
+
+fn append(roller: &mut Roller, seconds: u64, raw: &RawBatch) -> Vec<String> {
+    let closed = roller.append(Duration::from_secs(seconds), raw, &part(raw, 1), &OpenDigits).unwrap();
+    closed.iter().map(show).collect()
+}
+
+fn show(set: &ClosedSet) -> String {
+    let file = |file: &ClosedFile| {
+        let text: Vec<u8> = file.parts.iter().flatten().copied().collect();
+        format!(" {}/{} {}..={}", file.route, file.folder, file.first, file.last) + "=" + std::str::from_utf8(&text).unwrap()
+    };
+    let files: String = set.files.iter().map(file).collect();
+    format!("{:?} {:?} {}{files}", set.partition, set.delta, set.reason.word())
+}
+
+#[test]
+fn a_batch_is_cut_exactly_where_the_set_is_full() {
+    let mut roller = roller(Some(4), 1_000_000);
+    let closed = append(&mut roller, 0, &raw(0, 0, 10));
+    assert_eq!(
+        closed,
+        ["partition#0 [0, 5) records 0/even 0..=4=024 0/odd 1..=1=1", "partition#0 [5, 9) records 0/even 6..=8=68 0/odd 5..=7=57",]
+    );
+    assert_eq!(append(&mut roller, 0, &raw(0, 10, 14)), ["partition#0 [9, 14) records 0/even 10..=12=02 0/odd 9..=11=91"]);
+    assert!(roller.is_empty());
+}
+
+#[test]
+fn rows_of_several_routes_count_once() {
+    let mut roller = roller(Some(3), 1_000_000);
+    let raw = raw(0, 0, 3);
+    let closed = roller.append(Duration::ZERO, &raw, &part(&raw, 2), &OpenDigits).unwrap();
+    assert_eq!(
+        closed.iter().map(show).collect::<Vec<_>>(),
+        ["partition#0 [0, 3) records 0/even 0..=2=02 0/odd 1..=1=1 1/even 0..=2=02 1/odd 1..=1=1"]
+    );
+}
+
+#[test]
+fn a_batch_without_rows_moves_the_delta() {
+    let mut roller = roller(None, 1_000_000);
+    assert!(append(&mut roller, 0, &raw(0, 3, 4)).is_empty(), "offset 3 is dropped");
+    assert_eq!((roller.files_open(), roller.is_empty()), (0, false));
+    let closed = roller.close_all(RollReason::Stop).unwrap();
+    assert_eq!(closed.iter().map(show).collect::<Vec<_>>(), ["partition#0 [3, 4) stop"]);
+}
+
+#[test]
+fn timers_count_from_the_first_and_from_the_last_record() {
+    let mut roller = roller(None, 1_000_000);
+    append(&mut roller, 5, &raw(0, 0, 1));
+    assert_eq!(roller.next_due(), Some(Duration::from_secs(15)));
+    append(&mut roller, 14, &raw(0, 1, 2));
+    assert_eq!(roller.next_due(), Some(Duration::from_secs(24)));
+    assert!(roller.due(Duration::from_secs(23)).unwrap().is_empty());
+    assert_eq!(roller.due(Duration::from_secs(24)).unwrap()[0].reason, RollReason::Idle);
+    for second in (30..130).step_by(5) {
+        append(&mut roller, second, &raw(0, second as i64, second as i64 + 5));
+        assert!(roller.due(Duration::from_secs(second)).unwrap().is_empty(), "{second}");
+    }
+    assert_eq!(roller.due(Duration::from_secs(130)).unwrap()[0].reason, RollReason::Interval);
+    assert_eq!(roller.next_due(), None);
+}
+
+#[test]
+fn bytes_close_a_set_and_memory_the_largest() {
+    let mut by_bytes = roller(None, 6);
+    assert_eq!(append(&mut by_bytes, 0, &raw(0, 0, 3)).len(), 0);
+    assert_eq!(append(&mut by_bytes, 0, &raw(0, 4, 7)), ["partition#0 [0, 7) bytes 0/even 0..=6=0246 0/odd 1..=5=15"]);
+    let mut roller = roller(None, 1_000_000);
+    append(&mut roller, 0, &raw(0, 0, 2));
+    append(&mut roller, 0, &raw(1, 0, 3));
+    append(&mut roller, 0, &raw(2, 0, 1));
+    assert_eq!((roller.held_bytes(), roller.files_open()), (60, 5));
+    let largest = roller.close_largest().unwrap().unwrap();
+    assert_eq!((largest.partition, largest.reason, roller.held_bytes()), (PartitionId(1), RollReason::Memory, 30));
+}
+
+#[test]
+fn a_discarded_partition_leaves_the_others_alone() {
+    let mut roller = roller(None, 1_000_000);
+    append(&mut roller, 0, &raw(0, 0, 2));
+    append(&mut roller, 0, &raw(1, 0, 2));
+    roller.discard(PartitionId(0));
+    let left: Vec<_> = roller.close_all(RollReason::Stop).unwrap().iter().map(|set| set.partition).collect();
+    assert_eq!(left, [PartitionId(1)]);
+}
+
+#[test]
+fn the_same_positions_again_are_refused() {
+    let mut roller = roller(None, 1_000_000);
+    append(&mut roller, 0, &raw(0, 0, 10));
+    let again = raw(0, 9, 12);
+    let refused = roller.append(Duration::ZERO, &again, &part(&again, 1), &OpenDigits).unwrap_err();
+    insta::assert_snapshot!(refused, @"roll: a batch again: positions [9, 12) overlap what is committed up to 10");
+}
+
+#[test]
+fn files_know_the_earliest_and_the_latest_time() {
+    let mut roller = roller(None, 1_000_000);
+    append(&mut roller, 0, &raw(0, 10, 16));
+    let closed = roller.close(PartitionId(0), RollReason::Stop).unwrap().unwrap();
+    assert_eq!(closed.files[1].times_ms, Some((985, 989)), "odd: 11 and 15, 13 is dropped");
+}
+
+#[test]
+fn a_whole_file_is_cut_into_parts() {
+    let mut file = OpenFile::new(Box::new(Digits(vec![b'x'; 2 * PART_BYTES + 1])));
+    file.span = Some((Position(0), Position(0)));
+    let lengths: Vec<usize> = file.finish((0, "".into())).unwrap().parts.iter().map(Bytes::len).collect();
+    assert_eq!(lengths, [PART_BYTES, PART_BYTES, 1]);
+    let mut empty = OpenFile::new(Box::new(Digits::default()));
+    empty.span = Some((Position(0), Position(0)));
+    assert_eq!(empty.finish((0, "".into())).unwrap().parts, [Bytes::new()], "an upload needs a part");
+}
+
+/// Batches as lengths, each with a gap of offsets before it.
+fn batches() -> impl Strategy<Value = Vec<(i64, i64)>> {
+    proptest::collection::vec((0..5_i64, 0..40_i64), 1..20)
+}
+
+proptest! {
+    #[test]
+    fn sets_cover_everything_once_and_in_order(batches in batches(), limit in 1..50_u64) {
+        let mut roller = roller(Some(limit), 1_000_000);
+        let (mut next, mut closed, mut kept) = (0, Vec::new(), Vec::new());
+        for (gap, length) in batches {
+            let raw = raw(0, next + gap, next + gap + length);
+            next += gap + length;
+            kept.extend((0..raw.records.len()).map(|row| raw.records.position(row).0).filter(|offset| offset % 10 != 3));
+            closed.extend(roller.append(Duration::ZERO, &raw, &part(&raw, 1), &OpenDigits).unwrap());
+        }
+        let (full, last) = (closed.len(), roller.close(PartitionId(0), RollReason::Stop).unwrap());
+        closed.extend(last);
+        let mut end = None;
+        for (index, set) in closed.iter().enumerate() {
+            let records: u64 = set.files.iter().map(|file| file.records).sum();
+            assert!(index >= full || records == limit, "a full set has exactly its limit");
+            assert!(end.is_none_or(|end| set.delta.start >= end), "deltas follow each other");
+            end = Some(set.delta.end);
+        }
+        assert_eq!(end, Some(Position(next)));
+        for parity in 0..2 {
+            let folder = ["even", "odd"][parity as usize];
+            let files = closed.iter().flat_map(|set| &set.files).filter(|file| &*file.folder == folder);
+            let written: Vec<u8> = files.flat_map(|file| file.parts.iter().flatten().copied()).collect();
+            let expected: Vec<u8> = kept.iter().filter(|offset| *offset % 2 == parity).map(|offset| b'0' + (offset % 10) as u8).collect();
+            assert_eq!(written, expected);
+        }
+    }
+}
