@@ -242,12 +242,12 @@ impl Tail for Files {
         self.roller.is_empty() && self.sequence.len() == 0
     }
 
-    fn pace(&self, now: Duration) -> Pace {
+    fn pace(&self, now: Duration, _is_idle: bool) -> Pace {
         let under_way = self.sequence.len();
         let wait = if under_way > 0 { POLL_WAIT_UPLOADS } else { POLL_WAIT_IDLE };
         let until_due = self.roller.next_due().map_or(wait, |due| due.saturating_sub(now));
         let has_room = under_way < SETS_IN_FLIGHT_MAX && self.pressure != Pressure::Wait;
-        Pace { wait: wait.min(until_due), has_room }
+        Pace { poll_wait: wait.min(until_due), ack_wait: Duration::ZERO, has_room }
     }
 
     fn count(&self) -> FileCount {

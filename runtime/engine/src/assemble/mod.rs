@@ -93,8 +93,10 @@ struct Landed {
 
 /// How a tail wants to be called next.
 struct Pace {
-    /// The longest wait until it must be called again.
-    wait: Duration,
+    /// The longest wait for the source.
+    poll_wait: Duration,
+    /// The longest wait for the sink.
+    ack_wait: Duration,
     /// It can take a batch.
     has_room: bool,
 }
@@ -122,8 +124,8 @@ trait Tail {
     /// True if everything that was taken is safe.
     fn is_quiet(&self) -> bool;
 
-    /// How to go on.
-    fn pace(&self, now: Duration) -> Pace;
+    /// How to go on. `is_idle`: the source had nothing last time.
+    fn pace(&self, now: Duration, is_idle: bool) -> Pace;
 
     /// What is open and under way.
     fn count(&self) -> FileCount;

@@ -139,9 +139,16 @@ impl Tail for RecordsOut {
         self.produce.is_quiet()
     }
 
-    fn pace(&self, _now: Duration) -> Pace {
-        let wait = if self.produce.is_quiet() { POLL_WAIT_IDLE } else { POLL_WAIT_ACKS };
-        Pace { wait, has_room: self.produce.has_room() && self.pressure != Pressure::Wait }
+    fn pace(&self, _now: Duration, is_idle: bool) -> Pace {
+        let has_room = self.produce.has_room() && self.pressure != Pressure::Wait;
+        // With a source that has nothing, or may not give, acknowledgements are what moves things: wait for them.
+        let (poll_wait, ack_wait) = match (self.produce.is_waiting(), is_idle || !has_room) {
+            (true, true) => (Duration::ZERO, POLL_WAIT_ACKS),
+            (true, false) => (POLL_WAIT_ACKS, Duration::ZERO),
+            (false, _) if self.produce.is_quiet() => (POLL_WAIT_IDLE, Duration::ZERO),
+            (false, _) => (POLL_WAIT_ACKS, Duration::ZERO),
+        };
+        Pace { poll_wait, ack_wait, has_room }
     }
 
     fn count(&self) -> FileCount {

@@ -28,6 +28,8 @@ pub(crate) struct Task {
     checkpoint: Checkpoint,
     patience: Patience,
     phase: Phase,
+    /// The source had nothing last time.
+    is_idle: bool,
     next_progress: Duration,
     source_away: Option<(Duration, ConnectorError)>,
 }
@@ -63,6 +65,7 @@ impl Task {
             partitions: Partitions::default(),
             checkpoint: Checkpoint::default(),
             phase: Phase::Running,
+            is_idle: true,
             next_progress: Duration::ZERO,
             source_away: None,
         }
@@ -80,18 +83,16 @@ impl Task {
     fn turn(&mut self) -> Result<TaskEnd, ConnectorError> {
         loop {
             let now = self.now();
-            let pace = self.tail.pace(now);
-            let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
-            // Without room for records the acknowledgements of the sink are what is waited for.
-            let (poll_wait, ack_wait) =
-                if accepts || self.phase != Phase::Running { (pace.wait, Duration::ZERO) } else { (Duration::ZERO, POLL_WAIT_ACKS) };
-            self.advance(now, ack_wait)?;
+            let pace = self.tail.pace(now, self.is_idle);
+            self.advance(now, pace.ack_wait)?;
             if let Some(end) = self.stop(now)? {
                 return Ok(end);
             }
-            let poll_wait = if self.desk.is_quiet() { poll_wait } else { poll_wait.min(POLL_WAIT_ACKS) };
+            let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
+            let poll_wait = if self.desk.is_quiet() { pace.poll_wait } else { pace.poll_wait.min(POLL_WAIT_ACKS) };
             let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
             let event = self.source.poll(poll_wait, accept)?;
+            self.is_idle = matches!(event, SourceEvent::Idle);
             self.handle(event)?;
         }
     }

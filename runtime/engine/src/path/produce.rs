@@ -215,6 +215,11 @@ impl Produce {
         self.flights.is_empty()
     }
 
+    /// True if the sink has rows that it did not report on: its poll waits for them.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.sink.in_flight() > 0
+    }
+
     /// Rows that are not acknowledged.
     pub(crate) fn rows_in_flight(&self) -> usize {
         self.rows_in_flight
