@@ -278,8 +278,8 @@ impl<'a> Context<'a> {
             let layer = Layer { key: own.key, node: own.node, prefix: own.prefix, origin: own.origin, other: &[] };
             layers.lay(self, here, layer, Some("use"));
         }
-        layers.strays.iter().for_each(|stray| self.stray(here, homes, stray));
-        let mut reader = OptionReader::new(chosen);
+        let meant: Vec<String> = layers.strays.iter().filter_map(|stray| self.stray(here, homes, stray)).collect();
+        let mut reader = OptionReader::new(chosen, meant);
         for spec in here.specs {
             match layers.written.get(spec.path) {
                 Some(written) => reader.written(self, spec, written),
@@ -294,10 +294,12 @@ impl<'a> Context<'a> {
 struct OptionReader<'c, 'n> {
     chosen: &'c Chosen<'n>,
     document: EndpointDoc,
+    /// Options whose key is misspelt.
+    meant: Vec<String>,
 }
 
 impl<'c, 'n> OptionReader<'c, 'n> {
-    fn new(chosen: &'c Chosen<'n>) -> Self {
+    fn new(chosen: &'c Chosen<'n>, meant: Vec<String>) -> Self {
         let document = EndpointDoc {
             connector: chosen.connector,
             at: chosen.at,
@@ -306,7 +308,7 @@ impl<'c, 'n> OptionReader<'c, 'n> {
             schemas: BTreeMap::new(),
             absent: BTreeSet::new(),
         };
-        Self { chosen, document }
+        Self { chosen, document, meant }
     }
 
     fn written(&mut self, context: &mut Context<'_>, spec: &'static OptionSpec, written: &[Written<'_>]) {
@@ -373,7 +375,9 @@ impl<'c, 'n> OptionReader<'c, 'n> {
     }
 
     fn missing(&mut self, context: &mut Context<'_>, spec: &'static OptionSpec) {
-        if let Some(value) = default_value(spec) {
+        if self.meant.iter().any(|meant| meant == spec.path) {
+            self.document.absent.insert(spec.path.to_owned());
+        } else if let Some(value) = default_value(spec) {
             self.document.options.0.insert(spec.path.to_owned(), value);
         } else if spec.required {
             self.document.absent.insert(spec.path.to_owned());

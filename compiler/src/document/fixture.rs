@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{Catalog, ChangeKind, ConnectorSpec, NameKind, OptionKind, OptionSpec, Replay, SinkKind, SinkSpec, SourceSpec};
+use crate::catalog::{
+    Catalog, ChangeKind, ConnectorSpec, MetadataColumn, NameKind, OptionKind, OptionSpec, Replay, SinkKind, SinkSpec, SourceSpec,
+};
 use crate::compile::{Compiled, compile};
 use crate::plan::{Guarantee, Schema};
 use crate::sources::{Lookups, Mode, Sources};
@@ -77,7 +79,7 @@ static KAFKA_SPEC: ConnectorSpec = ConnectorSpec {
         options: &KAFKA,
         from: NameKind::KafkaTopic,
         clauses: &["WITHKEY"],
-        columns: &[],
+        columns: &[MetadataColumn::Topic, MetadataColumn::Timestamp],
         replay: Replay::FromPosition,
     }),
     sink: Some(SinkSpec {

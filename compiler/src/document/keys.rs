@@ -125,15 +125,19 @@ const NOT_YET: &[&str] = &["registry", "transforms", "tests", "commit", "envelop
 
 impl Context<'_> {
     /// Says what is wrong with a key that nobody reads. `here` is its home, `homes` are all of the document.
-    pub(super) fn stray(&mut self, here: Home<'_>, homes: &[Home<'_>], stray: &Stray<'_>) {
+    ///
+    /// Gives the path that it surely meant: nobody has to say that it is missing.
+    pub(super) fn stray(&mut self, here: Home<'_>, homes: &[Home<'_>], stray: &Stray<'_>) -> Option<String> {
         let full = join(here.base, &stray.prefix);
         if NOT_YET.contains(&stray.key) {
             let what = format!("`{}`", join(&full, stray.key));
             let help = format!("remove it; {}", allowed(here, &stray.prefix));
-            return self.error(stray.at, DocumentError::NotYet { what, span: stray.at.span, help });
+            self.error(stray.at, DocumentError::NotYet { what, span: stray.at.span, help });
+            return None;
         }
         if let Some(error) = self.wrong_level(here, homes, stray, &full) {
-            return self.error(stray.at, error);
+            self.error(stray.at, error);
+            return None;
         }
         let (label, fix) = self.meant(here, stray);
         let error = DocumentError::UnknownKey {
@@ -143,7 +147,9 @@ impl Context<'_> {
             span: stray.at.span,
             help: allowed(here, &stray.prefix),
         };
+        let meant = fix.as_ref().map(|key| join(&stray.prefix, key));
         self.error_with_fix(stray.at, error, fix.map(|fix| (stray.at, fix)));
+        meant
     }
 
     /// A label, and the key to write if it can be written in the same place.

@@ -121,8 +121,8 @@ impl<'a> Context<'a> {
             self.choose(role, written, shared, named)
         });
         let homes: Vec<Home<'_>> = std::iter::once(HOME).chain(chosen.iter().flatten().map(Chosen::home)).collect();
-        keys.strays.iter().for_each(|stray| self.stray(HOME, &homes, stray));
-        self.required(&keys, root, start);
+        let meant: Vec<String> = keys.strays.iter().filter_map(|stray| self.stray(HOME, &homes, stray)).collect();
+        self.required(&keys, &meant, root, start);
         self.version(&keys);
         let (name, kcql) = (self.name(&keys), self.kcql(&keys));
         let delivery = self.delivery(&keys);
@@ -150,12 +150,15 @@ impl<'a> Context<'a> {
             }
         }
         let strays = std::mem::replace(&mut keys.strays, own_strays);
-        strays.iter().for_each(|stray| self.stray(profile, &[profile], stray));
+        for stray in &strays {
+            self.stray(profile, &[profile], stray);
+        }
         keys
     }
 
-    fn required(&mut self, keys: &Layers<'_>, root: &Node, start: Location) {
-        let missing: Vec<&OptionSpec> = KEYS.iter().filter(|spec| spec.required && !keys.written.contains_key(spec.path)).collect();
+    fn required(&mut self, keys: &Layers<'_>, meant: &[String], root: &Node, start: Location) {
+        let is_there = |path: &str| keys.written.contains_key(path) || meant.iter().any(|meant| meant == path);
+        let missing: Vec<&OptionSpec> = KEYS.iter().filter(|spec| spec.required && !is_there(spec.path)).collect();
         let Some(first) = missing.first() else { return };
         let error = DocumentError::MissingKey {
             key: missing.iter().map(|spec| spec.path).collect::<Vec<_>>().join("`, `"),

@@ -49,6 +49,7 @@ pub(super) fn format(scope: &mut Scope<'_>, converter: Option<&Spanned<String>>)
     };
     if let Some(schema) = &scope.schema
         && format != ValueFormat::Json
+        && !scope.is_unknown()
     {
         let name = if format == ValueFormat::Text { "text" } else { "bytes" };
         let labels = [(schema.at, "declared here".to_owned()), (scope.source_at("value.format"), format!("{name} here"))];

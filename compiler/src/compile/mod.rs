@@ -137,3 +137,6 @@ fn value_after(text: &str, at: usize) -> Option<Span> {
     let start = at + (line.len() - value.len());
     (!value.is_empty() && !value.starts_with("${")).then(|| Span::new(start, start + value.trim_end().len()))
 }
+
+#[cfg(test)]
+mod tests;
