@@ -5,6 +5,7 @@
 mod conformance;
 mod file;
 mod files;
+mod kafka;
 mod local;
 pub mod memory;
 mod mqtt;
@@ -13,4 +14,4 @@ mod s3;
 use kpipe_engine::connector::ConnectorDef;
 
 /// Every connector of this binary.
-pub static ALL: &[&ConnectorDef] = &[&file::CONNECTOR, &local::CONNECTOR, &mqtt::CONNECTOR, &s3::CONNECTOR];
+pub static ALL: &[&ConnectorDef] = &[&file::CONNECTOR, &kafka::CONNECTOR, &local::CONNECTOR, &mqtt::CONNECTOR, &s3::CONNECTOR];

@@ -159,6 +159,11 @@ pub trait RecordSink: Send {
 
     /// Rows handed over and not yet reported.
     fn in_flight(&self) -> usize;
+
+    /// Why the system cannot be reached, while it cannot: what was handed over waits, and goes on its way when it is back.
+    fn away(&self) -> Option<ConnectorError> {
+        None
+    }
 }
 
 /// The number of a batch in its task, ascending.

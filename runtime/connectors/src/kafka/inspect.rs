@@ -1,0 +1,131 @@
+//! A look at a cluster before anything runs: what answers, what is missing, where a source would start.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kpipe_compiler::plan::{Tail, TopicName};
+use kpipe_engine::connector::{Inspection, OpenRequest, PartitionInspection};
+use kpipe_engine::error::ConnectorError;
+use kpipe_engine::position::Position;
+
+use super::look::{From, Look};
+use super::options::{SourceOptions, TopicOptions, is_sink};
+use super::rebalance::Named;
+use super::settings::Settings;
+
+/// Looks at one end of a pipeline; changes nothing.
+pub(super) fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
+    let settings = Settings::new(request)?;
+    if is_sink(&request.endpoint.options) { sink(request, &settings) } else { source(request, &settings) }
+}
+
+fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, ConnectorError> {
+    let options = SourceOptions::new(request)?;
+    let look = Look::new(settings, Some(&options.group))?;
+    let topics: BTreeSet<&str> = request.routes.iter().map(|route| route.from.as_str()).collect();
+    let mut inspection = Inspection { system: look.system(topics.first().copied())?, ..Inspection::default() };
+    let mut names: Vec<Named> = Vec::new();
+    for topic in topics {
+        let Some(count) = look.partitions(topic)? else {
+            inspection.missing.push(format!("topic {topic:?} does not exist; a source does not create topics, check the name in FROM"));
+            continue;
+        };
+        let topic: Arc<str> = Arc::from(topic);
+        names.extend((0..count).filter_map(|number| Some((Arc::clone(&topic), i32::try_from(number).ok()?))));
+    }
+    let timed = match options.from {
+        From::Timestamp(ms) if !names.is_empty() => look.at_time(&names, ms)?,
+        From::Timestamp(_) | From::Earliest | From::Latest => vec![None; names.len()],
+    };
+    for (standing, timed) in look.standing(&names, true)?.into_iter().zip(timed) {
+        let start = standing.committed.unwrap_or(match options.from {
+            From::Earliest => standing.low,
+            From::Latest => standing.high,
+            From::Timestamp(_) => timed.unwrap_or(standing.high),
+        });
+        inspection.partitions.push(PartitionInspection {
+            topic: standing.name.0.as_ref().to_owned(),
+            partition: standing.name.1,
+            low: Position(standing.low),
+            high: Position(standing.high),
+            committed: standing.committed.map(Position),
+            start: Position(start),
+        });
+    }
+    Ok(inspection)
+}
+
+fn sink(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, ConnectorError> {
+    let look = Look::new(settings, None)?;
+    let topics: BTreeSet<&str> = request.routes.iter().filter_map(|route| fixed(&route.tail)).collect();
+    let create = TopicOptions::new(&request.endpoint.options).create;
+    let mut inspection = Inspection { system: look.system(topics.first().copied())?, ..Inspection::default() };
+    for topic in topics {
+        if look.partitions(topic)?.is_none() && !create {
+            inspection.missing.push(format!(
+                "topic {topic:?} does not exist; create it, or let kpipe do so: `topic: {{ create: true }}` under the sink's `kafka:`"
+            ));
+        }
+    }
+    Ok(inspection)
+}
+
+/// The topic that a statement writes to, if it is one.
+fn fixed(tail: &Tail) -> Option<&str> {
+    match tail {
+        Tail::Records(tail) => match &tail.topic {
+            TopicName::Fixed(topic) => Some(topic),
+            TopicName::OfSource => None,
+        },
+        Tail::Files(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kpipe_compiler::plan::OptionValue;
+    use kpipe_engine::error::ErrorKind;
+    use rdkafka::mocking::MockCluster;
+
+    use super::super::testing::{self, Pipeline};
+    use super::*;
+
+    fn text(text: &str) -> OptionValue {
+        OptionValue::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_source_says_where_it_would_start() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 2, 1).unwrap();
+        testing::fill(&cluster.bootstrap_servers(), "t", 1, 5);
+        let pipeline = Pipeline::new("p", &cluster.bootstrap_servers(), &["t"]);
+        let found = inspect(&pipeline.request()).unwrap();
+        assert!(found.system.ends_with(", 1 broker") && found.missing.is_empty(), "{found:?}");
+        let starts: Vec<_> = found.partitions.iter().map(|at| (at.partition, at.high.0, at.committed, at.start.0)).collect();
+        assert_eq!(starts, [(0, 0, None, 0), (1, 5, None, 0)]);
+        let pipeline = pipeline.with(&[("from", text("latest"))]);
+        assert_eq!(inspect(&pipeline.request()).unwrap().partitions[1].start, Position(5));
+    }
+
+    #[test]
+    fn what_is_missing_is_listed_and_nothing_is_created() {
+        let cluster = MockCluster::new(1).unwrap();
+        let source = Pipeline::new("p", &cluster.bootstrap_servers(), &["nowhere"]);
+        for _ in 0..2 {
+            let found = inspect(&source.request()).unwrap();
+            assert_eq!(found.missing.len(), 1, "{found:?}");
+            assert!(found.missing[0].contains("\"nowhere\" does not exist"));
+        }
+        let sink = source.with(&[("acks", text("all"))]);
+        assert!(inspect(&sink.request()).unwrap().missing[0].contains("topic: { create: true }"));
+        let sink = sink.with(&[("topic.create", OptionValue::Boolean(true))]);
+        assert!(inspect(&sink.request()).unwrap().missing.is_empty());
+    }
+
+    #[test]
+    fn an_unreachable_cluster_is_an_error() {
+        let pipeline = Pipeline::new("p", "127.0.0.1:1", &["t"]);
+        assert_eq!(inspect(&pipeline.request()).unwrap_err().kind, ErrorKind::Unreachable);
+    }
+}

@@ -1,0 +1,275 @@
+//! The sink: an idempotent producer whose acknowledgements are counted per batch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, BinaryArray};
+use kpipe_compiler::names;
+use kpipe_compiler::plan::{Tail, TopicName};
+use kpipe_engine::connector::{Delivery, OpenRequest, OutBatch, RecordSink};
+use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+use kpipe_engine::records::Records;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::admin;
+use super::failure::{self, Place};
+use super::ffi::{Headers, Outgoing, Queue, TopicHandle};
+use super::health::Watch;
+use super::ledger::{Ledger, Refused, pack};
+use super::look::Look;
+use super::options::TopicOptions;
+use super::settings::Settings;
+use super::signal::Signal;
+
+/// The context of the producer's client.
+#[derive(Debug)]
+pub(super) struct Reports {
+    pub(super) watch: Watch,
+    ledger: Mutex<Ledger>,
+}
+
+impl Reports {
+    pub(super) fn new(place: Place) -> Self {
+        Self { watch: Watch::new(place), ledger: Mutex::default() }
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.watch.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.watch.statistics(json);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(&error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, word: usize) {
+        let code = match result {
+            Ok(_) => None,
+            Err((error, _)) => Some(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
+        };
+        self.ledger().report(word, code);
+    }
+}
+
+/// A producer as a sink of records.
+pub(super) struct KafkaSink {
+    /// Given back before the producer goes.
+    topics: HashMap<Arc<str>, Topic>,
+    main: Queue,
+    producer: Arc<BaseProducer<Reports>>,
+    settings: Settings,
+    create: TopicOptions,
+    look: Option<Look>,
+    signal: Arc<Signal>,
+}
+
+/// A topic that was written to.
+enum Topic {
+    /// It is there.
+    Open(TopicHandle),
+    /// Its name cannot be one: rows for it are refused.
+    Illegal,
+}
+
+impl KafkaSink {
+    /// Connects. Topics that the statements name must be there, or are created if the options say so.
+    pub(super) fn open(request: &OpenRequest<'_>) -> Result<Self, ConnectorError> {
+        let settings = Settings::new(request)?;
+        let options = &request.endpoint.options;
+        let producer: BaseProducer<Reports> = settings
+            .producer(options)
+            .create_with_context(Reports::new(settings.place.clone()))
+            .map_err(|error| settings.place.wrapped(&error, "producer"))?;
+        let (producer, signal) = (Arc::new(producer), Arc::new(Signal::default()));
+        let mut main = Queue::main(producer.clone()).ok_or_else(|| settings.place.error(ErrorKind::Bug, "a producer without a queue"))?;
+        main.on_ready(&signal);
+        let create = TopicOptions::new(options);
+        let mut sink = Self { topics: HashMap::new(), main, producer, settings, create, look: None, signal };
+        for route in request.routes {
+            if let Tail::Records(tail) = &route.tail
+                && let TopicName::Fixed(topic) = &tail.topic
+            {
+                sink.ensure(&Arc::from(topic.as_str()))?;
+            }
+        }
+        sink.look = None;
+        Ok(sink)
+    }
+
+    fn place(&self) -> &Place {
+        &self.settings.place
+    }
+
+    /// Makes sure that a topic is there, the first time that it is written to.
+    fn ensure(&mut self, name: &Arc<str>) -> Result<(), ConnectorError> {
+        if self.topics.contains_key(name) {
+            return Ok(());
+        }
+        if names::check_topic(name).is_err() {
+            self.topics.insert(Arc::clone(name), Topic::Illegal);
+            return Ok(());
+        }
+        let look = match self.look.take() {
+            Some(look) => look,
+            None => Look::new(&self.settings, None)?,
+        };
+        if look.partitions(name)?.is_none() {
+            if !self.create.create {
+                return Err(missing(self.place(), name));
+            }
+            admin::create_topic(&self.settings, &look, name, &self.create)?;
+        }
+        self.look = Some(look);
+        let handle = TopicHandle::new(self.producer.clone(), name)
+            .ok_or_else(|| self.place().error(ErrorKind::Bug, format!("no handle for topic {name:?}")))?;
+        self.topics.insert(Arc::clone(name), Topic::Open(handle));
+        Ok(())
+    }
+
+    /// Handles what librdkafka has to say, without waiting.
+    fn serve(&self) -> Result<Vec<Delivery>, ConnectorError> {
+        loop {
+            self.producer.poll(Duration::ZERO);
+            if self.main.len() == 0 {
+                break;
+            }
+        }
+        let reports = self.producer.context();
+        if let Some(failure) = reports.watch.take_failures().into_iter().next() {
+            return Err(failure);
+        }
+        if let Some((code, reason)) = self.producer.client().fatal_error() {
+            return Err(self.place().code(code, "producer", &reason).retry(Retry::Reopen));
+        }
+        let (refused, done) = reports.ledger().take();
+        if !done.is_empty() {
+            reports.watch.alive();
+        }
+        let refused = refused.into_iter().map(|refused| self.refusal(refused));
+        refused.chain(done.into_iter().map(|ticket| Ok(Delivery::Done(ticket)))).collect()
+    }
+
+    /// A row that was not written: its own fault, or a failure of the sink.
+    fn refusal(&self, Refused { ticket, row, code }: Refused) -> Result<Delivery, ConnectorError> {
+        let error = self.place().code(code, "a record was not written", "");
+        match error.kind {
+            ErrorKind::Data => {
+                Ok(Delivery::Refused { ticket, row, error: error.help("a record must fit `max.message.bytes` of its topic") })
+            }
+            ErrorKind::Missing => Err(self.place().error(ErrorKind::Missing, "a topic that is written to was deleted")),
+            ErrorKind::Fenced | ErrorKind::Unreachable => Err(error.retry(Retry::Reopen)),
+            ErrorKind::Denied | ErrorKind::LocalIo | ErrorKind::Invalid | ErrorKind::Bug => Err(error),
+        }
+    }
+}
+
+impl RecordSink for KafkaSink {
+    fn send(&mut self, batch: &OutBatch<'_>, from: usize) -> Result<usize, ConnectorError> {
+        for topic in batch.topics {
+            self.ensure(topic)?;
+        }
+        let topics: Vec<Option<&TopicHandle>> = batch
+            .topics
+            .iter()
+            .map(|topic| match self.topics.get(topic) {
+                Some(Topic::Open(handle)) => Some(handle),
+                Some(Topic::Illegal) | None => None,
+            })
+            .collect();
+        let reports = self.producer.context();
+        let slot = reports.ledger().slot(batch.ticket);
+        let (mut next, mut taken) = (from, 0);
+        while next < batch.rows.len() {
+            let row = u32::try_from(next).map_err(|_| self.place().error(ErrorKind::Bug, "a batch of more than 2^32 rows"))?;
+            let topic = topics.get(batch.topic_of_row.get(next).map_or(0, |topic| *topic as usize)).copied().flatten();
+            let outcome = topic.map_or(Err(Code::InvalidTopic), |topic| topic.produce(outgoing(batch, next, pack(slot, row))));
+            match outcome {
+                Ok(()) => taken += 1,
+                // Into an empty queue it will never fit.
+                Err(Code::QueueFull) if taken == 0 && reports.ledger().in_flight() == 0 => {
+                    reports.ledger().refuse(slot, row, Code::MessageSizeTooLarge);
+                }
+                Err(Code::QueueFull) => break,
+                Err(code) if failure::kind(code) == ErrorKind::Data => reports.ledger().refuse(slot, row, code),
+                Err(code) => {
+                    reports.ledger().open(slot, taken);
+                    return Err(self.place().code(code, "a record was not taken", "").retry(Retry::Reopen));
+                }
+            }
+            next += 1;
+        }
+        let mut ledger = reports.ledger();
+        ledger.open(slot, taken);
+        if next == batch.rows.len() {
+            ledger.complete(slot);
+        }
+        Ok(next - from)
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<Vec<Delivery>, ConnectorError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let deliveries = self.serve()?;
+            let now = Instant::now();
+            if !deliveries.is_empty() || now >= deadline {
+                return Ok(deliveries);
+            }
+            self.signal.wait(deadline - now);
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.producer.context().ledger().in_flight()
+    }
+
+    fn away(&self) -> Option<ConnectorError> {
+        self.producer.context().watch.away()
+    }
+}
+
+/// A row as librdkafka takes it.
+fn outgoing<'a>(batch: &'a OutBatch<'_>, row: usize, opaque: usize) -> Outgoing<'a> {
+    let (records, source): (&dyn Records, usize) = (&*batch.raw.records, batch.rows[row] as usize);
+    let cell = |array: &'a BinaryArray| (!array.is_null(row)).then(|| array.value(row));
+    Outgoing {
+        key: batch.keys.map_or_else(|| records.key(source), cell),
+        value: batch.values.map_or_else(|| records.value(source), cell),
+        timestamp_ms: records.timestamp_ms(source),
+        headers: headers(batch, row, source),
+        opaque,
+    }
+}
+
+fn headers(batch: &OutBatch<'_>, row: usize, source: usize) -> Option<Headers> {
+    let mut list: Option<Headers> = None;
+    batch.raw.records.headers(source, &mut |name, value| list.get_or_insert_with(|| Headers::new(8)).add(name, value));
+    for (name, value) in batch.headers.map_or(&[][..], |headers| &headers[row]) {
+        list.get_or_insert_with(|| Headers::new(8)).add(name, Some(value));
+    }
+    list
+}
+
+pub(super) fn missing(place: &Place, topic: &str) -> ConnectorError {
+    place.missing_topic(topic).help("create it, or let kpipe do so: `topic: { create: true }` under the sink's `kafka:`")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! The source: a member of a consumer group that reads whole batches.
+//!
+//! Partition queues are taken over before an assignment takes effect, and batches come from them; the consumer's own queue carries
+//! rebalances, commits, errors and statistics. The task waits for one signal that all these queues set.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kpipe_engine::connector::{Accept, OpenRequest, Source, SourceEvent};
+use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+use kpipe_engine::position::{PartitionId, Position};
+use kpipe_engine::records::RawBatch;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::commits::Commits;
+use super::failure::{self, Place};
+use super::ffi::{self, Queue, QueueError, Scratch};
+use super::health::Change;
+use super::look::{self, From, Look};
+use super::member::{GroupEvent, Member};
+use super::options::SourceOptions;
+use super::rebalance::{Named, Share, State};
+use super::records::Batch;
+use super::settings::Settings;
+use super::signal::Signal;
+
+/// Most records of a batch.
+const BATCH_RECORDS_MAX: usize = 8_192;
+/// Longest time without serving the consumer's queue while waiting.
+const SERVE_EVERY: Duration = Duration::from_secs(1);
+/// How long the start offsets of an assignment may take to be asked for at a time.
+const RESOLVE_WAIT: Duration = Duration::from_secs(3);
+/// Pause before something that failed for now is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+type MemberConsumer = BaseConsumer<Member>;
+
+/// A member of a consumer group as a source.
+pub(super) struct KafkaSource {
+    /// Given back before the consumer goes.
+    queues: BTreeMap<PartitionId, Queue>,
+    main: Queue,
+    consumer: Arc<MemberConsumer>,
+    settings: Settings,
+    from: From,
+    group: String,
+    routes: BTreeMap<Arc<str>, Arc<[usize]>>,
+    signal: Arc<Signal>,
+    share: Share,
+    commits: Commits,
+    /// An assignment whose start offsets are not known yet.
+    resolving: Option<Vec<Named>>,
+    /// Nothing that failed for now is tried again before.
+    pause_until: Instant,
+    pending: VecDeque<SourceEvent>,
+    scratch: Scratch,
+    /// The partition that was read last; the next one after it is asked first.
+    last_read: PartitionId,
+}
+
+impl KafkaSource {
+    /// Joins the group. The topics must be there.
+    pub(super) fn open(request: &OpenRequest<'_>) -> Result<Self, ConnectorError> {
+        let settings = Settings::new(request)?;
+        let options = SourceOptions::new(request)?;
+        let mut routes: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
+        for (index, route) in request.routes.iter().enumerate() {
+            routes.entry(Arc::from(route.from.as_str())).or_default().push(index);
+        }
+        let look = Look::new(&settings, None)?;
+        let mut partitions = 0;
+        for topic in routes.keys() {
+            partitions += look.partitions(topic)?.ok_or_else(|| missing(&settings.place, topic))?;
+        }
+        drop(look);
+        let config = settings.member(&options.group, options.instance.as_deref(), partitions);
+        let consumer: MemberConsumer =
+            config.create_with_context(Member::new(settings.place.clone())).map_err(|error| settings.place.wrapped(&error, "consumer"))?;
+        let (consumer, signal) = (Arc::new(consumer), Arc::new(Signal::default()));
+        let mut main =
+            Queue::consumer(consumer.clone()).ok_or_else(|| settings.place.error(ErrorKind::Bug, "a group member without a queue"))?;
+        main.on_ready(&signal);
+        let topics: Vec<&str> = routes.keys().map(|topic| &**topic).collect();
+        consumer.subscribe(&topics).map_err(|error| settings.place.wrapped(&error, "subscription"))?;
+        Ok(Self {
+            queues: BTreeMap::new(),
+            main,
+            consumer,
+            from: options.from,
+            group: options.group,
+            routes: routes.into_iter().map(|(topic, indices)| (topic, indices.into())).collect(),
+            settings,
+            signal,
+            share: Share::default(),
+            commits: Commits::default(),
+            resolving: None,
+            pause_until: Instant::now(),
+            pending: VecDeque::new(),
+            scratch: Scratch::new(BATCH_RECORDS_MAX),
+            last_read: PartitionId(0),
+        })
+    }
+
+    fn place(&self) -> &Place {
+        &self.settings.place
+    }
+
+    /// Handles what librdkafka has to say. Never waits, but for the start offsets of a new assignment.
+    fn serve(&mut self) -> Result<(), ConnectorError> {
+        loop {
+            if let Some(Ok(_)) = self.consumer.poll(Duration::ZERO) {
+                return Err(self.place().error(ErrorKind::Bug, "a record came beside the partition queues"));
+            }
+            while let Some(event) = self.consumer.context().take() {
+                self.group_event(event)?;
+            }
+            if self.main.len() == 0 {
+                break;
+            }
+        }
+        for change in self.consumer.context().watch.take_changes() {
+            self.pending.push_back(match change {
+                Change::Away(error) => SourceEvent::Away(error),
+                Change::Back => SourceEvent::Back,
+            });
+        }
+        for failure in self.consumer.context().watch.take_failures() {
+            self.fail(failure)?;
+        }
+        if self.resolving.is_some() && Instant::now() >= self.pause_until {
+            self.resolve()?;
+        }
+        self.send_commit()
+    }
+
+    fn group_event(&mut self, event: GroupEvent) -> Result<(), ConnectorError> {
+        match event {
+            GroupEvent::Assign(names) => {
+                self.resolving = Some(names);
+                self.pause_until = Instant::now();
+            }
+            GroupEvent::Revoke { names, lost } => {
+                let ids = self.share.revoke(&names, lost);
+                if lost {
+                    ids.iter().for_each(|id| self.commits.forget(*id));
+                }
+                if ids.is_empty() {
+                    self.release(&[])?;
+                } else {
+                    self.pending.push_back(if lost { SourceEvent::Lost(ids) } else { SourceEvent::Revoked(ids) });
+                }
+            }
+            GroupEvent::Committed(refused) => {
+                self.consumer.context().watch.alive();
+                let mut again = Vec::new();
+                for ((topic, partition), code) in refused {
+                    let id = self.share.id(&topic, partition);
+                    match failure::kind(code) {
+                        ErrorKind::Unreachable => again.extend(id),
+                        ErrorKind::Fenced => id.into_iter().for_each(|id| self.commits.forget(id)),
+                        _ => return Err(self.place().code(code, &format!("offset commit of topic {topic:?} partition {partition}"), "")),
+                    }
+                }
+                self.commits.answered(&again);
+                self.pause_until = if again.is_empty() { self.pause_until } else { Instant::now() + PAUSE };
+            }
+            GroupEvent::CommitFailed(code) => match failure::kind(code) {
+                ErrorKind::Unreachable => {
+                    self.commits.unsent();
+                    self.pause_until = Instant::now() + PAUSE;
+                }
+                // The group went on without this member: its partitions are taken away next.
+                ErrorKind::Fenced => self.commits.answered(&[]),
+                _ => return Err(self.place().code(code, &format!("offset commit of group {:?}", self.group), "")),
+            },
+        }
+        Ok(())
+    }
+
+    /// A failure that librdkafka reports of the client as a whole.
+    fn fail(&mut self, failure: ConnectorError) -> Result<(), ConnectorError> {
+        if failure.kind != ErrorKind::Missing {
+            return Err(failure);
+        }
+        // "Unknown topic" may be a broker that has not heard of a new topic yet: ask, and name it.
+        let look = Look::new(&self.settings, None)?;
+        for topic in self.routes.keys() {
+            if look.partitions(topic)?.is_none() {
+                return Err(missing(self.place(), topic));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out where an assignment starts, then takes it.
+    fn resolve(&mut self) -> Result<(), ConnectorError> {
+        let Some(names) = self.resolving.take() else { return Ok(()) };
+        let starts = match look::starts(&self.consumer, &names, self.from, RESOLVE_WAIT) {
+            Ok(starts) => starts,
+            Err(error) if look::passes(&error) => {
+                self.resolving = Some(names);
+                self.pause_until = Instant::now() + PAUSE;
+                return Ok(());
+            }
+            Err(error) => return Err(self.place().wrapped(&error, &format!("offsets of group {:?}", self.group))),
+        };
+        let list = look::list(starts.iter().map(|start| (&start.name, Offset::Offset(start.position.0))));
+        let assigned = self.share.assign(starts);
+        for partition in &assigned {
+            let mut queue = Queue::partition(self.consumer.clone(), &partition.topic, partition.partition)
+                .ok_or_else(|| self.place().error(ErrorKind::Bug, "an assigned partition without a queue"))?;
+            queue.on_ready(&self.signal);
+            self.queues.insert(partition.id, queue);
+        }
+        list.and_then(|list| self.consumer.incremental_assign(&list)).map_err(|error| self.place().wrapped(&error, "assignment"))?;
+        self.pending.push_back(SourceEvent::Assigned(assigned));
+        Ok(())
+    }
+
+    /// The partition after the last one read that has something.
+    fn ready(&self) -> Option<PartitionId> {
+        let after = PartitionId(self.last_read.0 + 1);
+        let ready = |id: &PartitionId, queue: &Queue| {
+            queue.len() > 0 && self.share.get(*id).is_some_and(|partition| partition.state == State::Reading)
+        };
+        self.queues.range(after..).chain(self.queues.range(..after)).find(|(id, queue)| ready(id, queue)).map(|(id, _)| *id)
+    }
+
+    /// A batch of the next partition that has one.
+    fn read(&mut self) -> Result<Option<RawBatch>, ConnectorError> {
+        while let Some(id) = self.ready() {
+            self.last_read = id;
+            let (Some(queue), Some(partition)) = (self.queues.get(&id), self.share.get(id)) else { break };
+            let ((topic, number), position) = (partition.name.clone(), partition.position);
+            let mut messages = queue.take(&mut self.scratch);
+            let errors = messages.take_errors();
+            // Behind the last record may lie what no reader sees: the queue's position knows.
+            let end = queue.position().map(Position);
+            // A rebalance makes librdkafka fetch again; what was taken at that moment can come twice.
+            messages.drop_before(position.0);
+            if let Some(error) = errors.first() {
+                // librdkafka counts an error as a record, so its position is wrong from here on: none can be passed over.
+                return Err(self.queue_error(&(topic, number), position, error));
+            }
+            if let Some(delta) = end.filter(|end| *end > position).and_then(|end| self.share.advance(id, end)) {
+                let routes = self.routes.get(&topic).cloned().unwrap_or_default();
+                let bytes = messages.bytes();
+                return Ok(Some(RawBatch { partition: id, delta, routes, records: Box::new(Batch::new(messages, topic)), bytes }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a partition's queue reports instead of records.
+    fn queue_error(&self, (topic, number): &Named, position: Position, error: &QueueError) -> ConnectorError {
+        let doing = format!("topic {topic:?} partition {number}");
+        match failure::kind(error.code) {
+            ErrorKind::Missing if matches!(error.code, Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                let at = if error.offset >= 0 { error.offset } else { position.0 };
+                let holds = match self.consumer.fetch_watermarks(topic, *number, RESOLVE_WAIT) {
+                    Ok((low, high)) => format!(": the partition holds {low} to {high}"),
+                    Err(_) => String::new(),
+                };
+                let help = format!(
+                    "records were deleted before they were read (retention), or the topic was created anew; to go on, set the offsets of group {:?}",
+                    self.group
+                );
+                self.place().error(ErrorKind::Missing, format!("{doing} offset {at} is not there{holds}")).help(help)
+            }
+            ErrorKind::Missing => missing(self.place(), topic),
+            ErrorKind::Unreachable => self.place().code(error.code, &doing, &error.text).retry(Retry::Reopen),
+            _ => self.place().code(error.code, &format!("{doing} offset {}", error.offset), &error.text),
+        }
+    }
+
+    fn send_commit(&mut self) -> Result<(), ConnectorError> {
+        if Instant::now() < self.pause_until {
+            return Ok(());
+        }
+        let Some(positions) = self.commits.next() else { return Ok(()) };
+        let entries = positions.iter().filter_map(|(id, position)| Some((&self.share.get(*id)?.name, Offset::Offset(position.0))));
+        match look::list(entries).and_then(|list| self.main.commit(&list).map_err(KafkaError::ConsumerCommit)) {
+            Ok(()) => Ok(()),
+            Err(error) if look::passes(&error) => {
+                self.commits.unsent();
+                self.pause_until = Instant::now() + PAUSE;
+                Ok(())
+            }
+            Err(error) => Err(self.place().wrapped(&error, "offset commit")),
+        }
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            self.serve()?;
+            if let Some(event) = self.pending.pop_front() {
+                return Ok(event);
+            }
+            if accept == Accept::Records
+                && let Some(batch) = self.read()?
+            {
+                return Ok(SourceEvent::Batch(batch));
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(SourceEvent::Idle);
+            }
+            let retry = if self.resolving.is_some() || !self.commits.is_settled() { PAUSE } else { SERVE_EVERY };
+            self.signal.wait(retry.min(deadline - now));
+        }
+    }
+
+    fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {
+        for (id, position) in positions {
+            match self.share.get(*id).map(|partition| partition.state) {
+                Some(State::Reading | State::Leaving) => self.commits.want(*id, *position),
+                Some(State::Lost) | None => {
+                    let what = format!("{id:?} is not this worker's any more, its offset {position} cannot be committed");
+                    return Err(self.place().error(ErrorKind::Fenced, what).retry(Retry::Reopen));
+                }
+            }
+        }
+        self.send_commit()
+    }
+
+    fn settle(&mut self, wait: Duration) -> Result<(), ConnectorError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            self.serve()?;
+            if self.commits.is_settled() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            if now >= deadline {
+                let what = format!("offset commit of group {:?} was not confirmed within {} ms", self.group, wait.as_millis());
+                return Err(self.consumer.context().watch.away().unwrap_or_else(|| self.place().error(ErrorKind::Unreachable, what)));
+            }
+            self.signal.wait(PAUSE.min(deadline - now));
+        }
+    }
+
+    fn release(&mut self, partitions: &[PartitionId]) -> Result<(), ConnectorError> {
+        let done = self.share.release(partitions);
+        for id in partitions {
+            if self.share.get(*id).is_none() {
+                self.queues.remove(id);
+                self.commits.forget(*id);
+            }
+        }
+        let Some(names) = done else { return Ok(()) };
+        look::list(names.iter().map(|name| (name, Offset::Invalid)))
+            .and_then(|list| self.consumer.incremental_unassign(&list))
+            .map_err(|error| self.place().wrapped(&error, "giving partitions away"))
+    }
+
+    fn ends(&mut self) -> Vec<(PartitionId, Position)> {
+        let consumer = &*self.consumer;
+        let end = |(topic, number): &Named, known: Position| {
+            ffi::cached_watermarks(consumer, topic, *number).map_or(known, |(_, high)| known.max(Position(high)))
+        };
+        self.share.iter().map(|(id, partition)| (id, end(&partition.name, partition.end.max(partition.position)))).collect()
+    }
+}
+
+impl Drop for KafkaSource {
+    /// Leaves the group: what librdkafka waits for is given back, the rest goes when the consumer closes.
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        self.queues.clear();
+        let pending = self.share.pending();
+        let waiting = if self.resolving.is_some() {
+            self.consumer.incremental_assign(&rdkafka::TopicPartitionList::new())
+        } else if pending.is_empty() {
+            Ok(())
+        } else {
+            look::list(pending.iter().map(|name| (name, Offset::Invalid))).and_then(|list| self.consumer.incremental_unassign(&list))
+        };
+        if let Err(error) = waiting {
+            tracing::debug!("while leaving group {:?}: {error}", self.group);
+        }
+    }
+}
+
+fn missing(place: &Place, topic: &str) -> ConnectorError {
+    place.missing_topic(topic).help("check the name in FROM; a source does not create topics")
+}
+
+#[cfg(test)]
+mod tests;
