@@ -151,6 +151,9 @@ impl Records for Made {
     fn timestamp_ms(&self, row: usize) -> Option<i64> {
         Some(base_ms() + row as i64)
     }
+    fn source_partition(&self) -> i32 {
+        0
+    }
     fn topic(&self, _row: usize) -> &str {
         "made"
     }

@@ -6,16 +6,18 @@ use kpipe_engine::position::Position;
 use kpipe_engine::records::Records;
 
 use super::ffi::Messages;
+use super::rebalance::Named;
 
 /// Records of one partition in librdkafka's memory.
 pub(super) struct Batch {
     messages: Messages,
     topic: Arc<str>,
+    partition: i32,
 }
 
 impl Batch {
-    pub(super) fn new(messages: Messages, topic: Arc<str>) -> Self {
-        Self { messages, topic }
+    pub(super) fn new(messages: Messages, (topic, partition): Named) -> Self {
+        Self { messages, topic, partition }
     }
 }
 
@@ -38,6 +40,10 @@ impl Records for Batch {
 
     fn timestamp_ms(&self, row: usize) -> Option<i64> {
         self.messages.timestamp_ms(row)
+    }
+
+    fn source_partition(&self) -> i32 {
+        self.partition
     }
 
     fn topic(&self, _row: usize) -> &str {

@@ -235,7 +235,7 @@ impl KafkaSource {
         while let Some(id) = self.ready() {
             self.last_read = id;
             let (Some(queue), Some(partition)) = (self.queues.get(&id), self.share.get(id)) else { break };
-            let ((topic, number), position) = (partition.name.clone(), partition.position);
+            let (name, position) = (partition.name.clone(), partition.position);
             let mut messages = queue.take(&mut self.scratch);
             let errors = messages.take_errors();
             // Behind the last record may lie what no reader sees: the queue's position knows.
@@ -244,12 +244,12 @@ impl KafkaSource {
             messages.drop_before(position.0);
             if let Some(error) = errors.first() {
                 // librdkafka counts an error as a record, so its position is wrong from here on: none can be passed over.
-                return Err(self.queue_error(&(topic, number), position, error));
+                return Err(self.queue_error(&name, position, error));
             }
             if let Some(delta) = end.filter(|end| *end > position).and_then(|end| self.share.advance(id, end)) {
-                let routes = self.routes.get(&topic).cloned().unwrap_or_default();
+                let routes = self.routes.get(&name.0).cloned().unwrap_or_default();
                 let bytes = messages.bytes();
-                return Ok(Some(RawBatch { partition: id, delta, routes, records: Box::new(Batch::new(messages, topic)), bytes }));
+                return Ok(Some(RawBatch { partition: id, delta, routes, records: Box::new(Batch::new(messages, name)), bytes }));
             }
         }
         Ok(None)

@@ -32,6 +32,9 @@ impl Records for Given {
     fn timestamp_ms(&self, row: usize) -> Option<i64> {
         Some(1_000 + row as i64)
     }
+    fn source_partition(&self) -> i32 {
+        0
+    }
     fn topic(&self, _row: usize) -> &str {
         "source"
     }
