@@ -1,7 +1,7 @@
 //! Mistakes that show in the tokens alone: marks never closed, characters without a meaning, limits.
 
 use crate::error::{SWALLOWS_LINE, SyntaxError};
-use crate::excerpt::{is_hidden, shown};
+use crate::excerpt::{excerpt, is_hidden, shown};
 use crate::limits::{NAME_BYTES_MAX, NESTING_MAX};
 use crate::report::Report;
 use crate::span::Span;
@@ -44,8 +44,8 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
                     report.error(SyntaxError::TooDeep { what: "the statement", max: NESTING_MAX, span: token.span });
                 }
             }
-            TokenKind::Word if token.span.text(source).starts_with("--") => {
-                report.warning(SyntaxWarning::CommentAsName { word: token.span.text(source).to_owned(), span: token.span });
+            TokenKind::Word if looks_like_comment(source, tokens, index) => {
+                report.warning(SyntaxWarning::CommentAsName { word: excerpt(token.span.text(source)), span: token.span });
             }
             TokenKind::Close => depth = depth.saturating_sub(1),
             _ => {}
@@ -55,6 +55,15 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
         }
     }
     report.errors.len() == before
+}
+
+/// `a,--b`, but not `a.--b`.
+fn looks_like_comment(source: &str, tokens: &[Token], index: usize) -> bool {
+    let inside_name = index.checked_sub(1).is_some_and(|before| {
+        let before = tokens[before];
+        before.touches(tokens[index]) && !matches!(before.kind, TokenKind::Comma | TokenKind::Open | TokenKind::Close | TokenKind::Star)
+    });
+    !inside_name && tokens[index].span.text(source).starts_with("--")
 }
 
 fn opening_mark(span: Span) -> Span {

@@ -107,13 +107,20 @@ fn first(text: &str, comment_allowed: bool) -> (TokenKind, usize) {
 
 /// A quoted piece: a doubled mark belongs to it. Only back-ticks reach over lines; an open quote takes the rest of its line.
 fn quoted(text: &str, mark: char, closed: TokenKind, open: TokenKind) -> (TokenKind, usize) {
-    let line = if mark == '`' { text.len() } else { text.find('\n').unwrap_or(text.len()) };
+    let stops = |char: char| char == mark || char == '\n' && mark != '`';
     let mut end = 0;
-    while text[end..line].starts_with(mark) {
-        let Some(close) = text[end + 1..line].find(mark) else { break };
-        end += close + 2;
+    while text[end..].starts_with(mark) {
+        let Some(stop) = text[end + 1..].find(stops).map(|stop| end + 1 + stop) else { break };
+        if !text[stop..].starts_with(mark) {
+            break;
+        }
+        end = stop + 1;
     }
-    if end == 0 { (open, line) } else { (closed, end) }
+    match end {
+        0 if mark == '`' => (open, text.len()),
+        0 => (open, text.find('\n').unwrap_or(text.len())),
+        _ => (closed, end),
+    }
 }
 
 fn is_operator(byte: u8) -> bool {

@@ -161,6 +161,10 @@ fn hostile_texts_are_refused_or_read_in_time() {
         "[",
         "x FROM ",
         "'a'b",
+        "'a' ",
+        "\"a\"b",
+        "`a`b",
+        "a\n'b",
     ] {
         let head = "INSERT INTO a SELECT ";
         let text = format!("{head}{}", piece.repeat((TEXT_BYTES_MAX - head.len()) / piece.len()));
