@@ -26,6 +26,12 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Ve
     if found.len() > OFFERED_MAX { Vec::new() } else { found }
 }
 
+/// The first of [`near`]: where one must do.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    near(word, candidates).into_iter().next()
+}
+
 fn fold(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, '-' | '_' | '.')).flat_map(char::to_lowercase).collect()
 }

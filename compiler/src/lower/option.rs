@@ -5,7 +5,8 @@ use kpipe_grammar::span::{Span, Spanned};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::scope::{Scope, one_of};
+use super::scope::Scope;
+use crate::near::one_of;
 
 /// A clause that would do nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
@@ -72,7 +73,7 @@ fn honoured_help(scope: &Scope<'_>) -> String {
     if clauses.is_empty() {
         return "remove it".to_owned();
     }
-    format!("remove it; besides SELECT and FROM they honour {}", one_of(&clauses).replace('`', "").replace(" or ", " and "))
+    format!("remove it; besides SELECT and FROM they honour {}", one_of(clauses).replace('`', "").replace(" or ", " and "))
 }
 
 /// Refuses what the language has and kpipe not yet.

@@ -5,11 +5,11 @@ use kpipe_grammar::span::Spanned;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::scope::{Scope, one_of};
+use super::scope::Scope;
 use super::setting::SettingValue;
 use crate::catalog::{OptionKind, PropertySpec};
+use crate::near::{nearest, one_of};
 use crate::plan::wording::{show_bytes, show_ms};
-use crate::schema::nearest;
 use crate::sources::Location;
 use crate::units::{parse_bytes, parse_duration_ms};
 
@@ -130,7 +130,7 @@ fn unknown(scope: &mut Scope<'_>, key: String, at: Location) {
     let known: Vec<&str> = scope.sink.properties.iter().map(|spec| spec.key).collect();
     let near = nearest(&key, known.iter().copied());
     let label = near.map_or("no such property".to_owned(), |near| format!("did you mean `{near}`?"));
-    let help = format!("it has {}", one_of(&known).replace(" or ", " and "));
+    let help = format!("it has {}", one_of(known.iter().copied()).replace(" or ", " and "));
     scope.error(PropertyError::Unknown { sink: scope.sink_name(), key, help }, [(at, label)]);
 }
 

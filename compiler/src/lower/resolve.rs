@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::row::{Reference, Resolved, Row};
 use super::scope::{Label, Scope};
 use crate::catalog::MetadataColumn;
+use crate::near::one_of;
 use crate::plan::{DataType, Expr, TimeUnit, ValueFormat};
 use crate::schema::{FieldError, find, type_text};
 
@@ -133,7 +134,7 @@ impl Scope<'_> {
             let known: Vec<&str> = self.source.columns.iter().map(|column| metadata_name(*column)).collect();
             let help = match known[..] {
                 [] => "it has no metadata columns".to_owned(),
-                _ => format!("they have {}", super::scope::one_of(&known).replace(" or ", " and ")),
+                _ => format!("they have {}", one_of(known.iter().copied()).replace(" or ", " and ")),
             };
             let error = ResolveError::NoMetadata { column: name.clone(), source_name: self.source_name(), help };
             self.error(error, [(at, "not there".to_owned())]);

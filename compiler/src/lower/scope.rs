@@ -127,15 +127,3 @@ impl<'a> Scope<'a> {
         }
     }
 }
-
-/// A list of words for people: `a`, `a or b`, `a, b or c`.
-pub(super) fn one_of(words: &[&str]) -> String {
-    match words {
-        [] => "nothing".to_owned(),
-        [only] => format!("`{only}`"),
-        [rest @ .., last] => {
-            let rest: Vec<String> = rest.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} or `{last}`", rest.join(", "))
-        }
-    }
-}

@@ -6,10 +6,10 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::row::Row;
-use super::scope::{Scope, one_of};
+use super::scope::Scope;
 use super::setting::{Setting, WrittenFormat, of_clause, of_sink};
+use crate::near::{nearest, one_of};
 use crate::plan::{Compression, DataType, FileFormat, Projection, ValueFormat};
-use crate::schema::nearest;
 use crate::sources::Location;
 use crate::units::parse_bytes;
 
@@ -140,7 +140,7 @@ pub(super) fn format(scope: &mut Scope<'_>, clause: Option<&Spanned<StoreAs>>) -
 
 fn unknown_format(scope: &mut Scope<'_>, written: &WrittenFormat) {
     let (sink, format) = (scope.sink_name(), written.name.clone());
-    let formats = one_of(scope.sink.formats).replace(" or ", " and ");
+    let formats = one_of(scope.sink.formats.iter().copied()).replace(" or ", " and ");
     if LATER.contains(&format.as_str()) {
         scope.error(StoreError::NotYet { format, sink, formats }, [(written.at, "not built yet".to_owned())]);
     } else {
@@ -160,7 +160,7 @@ fn check_options(scope: &mut Scope<'_>, written: &WrittenFormat, known: &[&str])
         let error = StoreError::UnknownOption {
             format: written.name.clone(),
             option: setting.key.clone(),
-            known: one_of(known).replace(" or ", " and "),
+            known: one_of(known.iter().copied()).replace(" or ", " and "),
         };
         scope.error(error, [(setting.key_at, label)]);
     }
@@ -241,7 +241,8 @@ fn unknown_codec(scope: &mut Scope<'_>, written: &WrittenFormat, codec: &Setting
         "gzip" | "lz4" | "brotli" | "lzo" | "bzip2" | "deflate" | "xz" => "not built for these files".to_owned(),
         _ => nearest(name, codecs.iter().copied()).map_or("no such codec".to_owned(), |near| format!("did you mean `{near}`?")),
     };
-    let error = StoreError::Codec { codec: name.to_owned(), help: format!("for `{format}` use {}", one_of(codecs)), format };
+    let error =
+        StoreError::Codec { codec: name.to_owned(), help: format!("for `{format}` use {}", one_of(codecs.iter().copied())), format };
     scope.error(error, [(codec.at, label), (written.at, "files written in this format".to_owned())]);
 }
 

@@ -4,6 +4,7 @@ mod columns;
 mod ends;
 mod files;
 mod names;
+mod oddities;
 mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};

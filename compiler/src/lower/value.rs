@@ -8,8 +8,8 @@ use super::schema::SchemaError;
 use super::scope::Scope;
 use super::setting::written_format;
 use super::with_converter;
+use crate::near::nearest;
 use crate::plan::ValueFormat;
-use crate::schema::nearest;
 
 /// Formats that sources can have one day.
 const LATER: [&str; 6] = ["avro", "protobuf", "csv", "json_schema", "msgpack", "xml"];

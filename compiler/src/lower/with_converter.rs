@@ -5,8 +5,8 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::scope::Scope;
+use crate::near::nearest;
 use crate::plan::ValueFormat;
-use crate::schema::nearest;
 
 /// The last part of a class, and what its values are.
 const CLASSES: [(&str, ValueFormat); 6] = [

@@ -341,3 +341,6 @@ pub enum Guarantee {
     /// Each record once.
     ExactlyOnce,
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,71 @@ impl Options {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        let text = |text: &str| OptionValue::Text(text.to_owned());
+        Options(
+            [
+                ("text", text("a")),
+                ("list", OptionValue::List(vec![text("a"), OptionValue::Integer(1), text("b")])),
+                ("integer", OptionValue::Integer(-5)),
+                ("flag", OptionValue::Boolean(true)),
+                ("off", OptionValue::Boolean(false)),
+                ("bytes", OptionValue::Bytes(1024)),
+                ("time", OptionValue::DurationMs(1500)),
+                ("secret", OptionValue::Secret(SecretRef::File("/run/pw".to_owned()))),
+                ("map", OptionValue::Map([("k".to_owned(), text("v")), ("n".to_owned(), OptionValue::Integer(1))].into())),
+            ]
+            .map(|(path, value)| (path.to_owned(), value))
+            .into(),
+        )
+    }
+
+    #[test]
+    fn each_type_is_asked_for_by_its_name() {
+        let options = options();
+        assert_eq!(options.text("text"), Some("a"));
+        assert_eq!(options.integer("integer"), Some(-5));
+        assert_eq!((options.flag("flag"), options.flag("off"), options.flag("none")), (true, false, false));
+        assert_eq!(options.bytes("bytes"), Some(1024));
+        assert_eq!(options.duration("time"), Some(std::time::Duration::from_millis(1500)));
+        assert_eq!(options.secret("secret"), Some(&SecretRef::File("/run/pw".to_owned())));
+        assert_eq!(options.map("map"), [("k", "v")].into());
+    }
+
+    #[test]
+    fn another_type_is_nothing() {
+        let options = options();
+        assert_eq!(options.text("integer"), None);
+        assert_eq!(options.integer("text"), None);
+        assert_eq!(options.bytes("integer"), None);
+        assert_eq!(options.duration("integer"), None);
+        assert_eq!(options.secret("text"), None);
+        assert!(options.map("text").is_empty() && options.texts("flag").is_empty());
+    }
+
+    #[test]
+    fn a_single_text_stands_for_a_list_of_one() {
+        assert_eq!(options().texts("list"), ["a", "b"]);
+        assert_eq!(options().texts("text"), ["a"]);
+        assert!(options().texts("none").is_empty());
+    }
+
+    #[test]
+    fn a_secret_is_shown_by_its_place_and_saved_without_its_value() {
+        let secrets = [
+            (SecretRef::Env("PW".to_owned()), "(secret env:PW)"),
+            (SecretRef::File("/run/pw".to_owned()), "(secret file:/run/pw)"),
+            (SecretRef::Inline { place: "p.yaml:7".to_owned(), value: "hunter2".to_owned() }, "(secret p.yaml:7)"),
+        ];
+        for (secret, shown) in secrets {
+            assert_eq!((secret.to_string().as_str(), format!("{secret:?}").as_str()), (shown, shown));
+            assert!(!serde_json::to_string(&secret).unwrap().contains("hunter2"));
+        }
+        assert!(!format!("{:?}", options()).contains("hunter2"));
+    }
+}

@@ -1,5 +1,6 @@
 //! Looking up fields, near names, and schemas as people write them.
 
+use crate::near::nearest;
 use crate::plan::{DataType, Field, TimeUnit};
 
 /// Why a path does not lead to a field.
@@ -64,18 +65,6 @@ pub fn find(schema: &[Field], path: &[&str]) -> Result<(DataType, bool), FieldEr
         }
     }
     Err(FieldError::Unknown { part: 0, nearest: None, count: schema.len() })
-}
-
-/// The candidate that `word` was most likely meant to be, or none that is near enough.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    let far = 1 + word.chars().count() / 4;
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= far)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 /// A schema as it would be written in a pipeline file: `{ id: bigint not null, meta: { site: string } }`.
@@ -143,14 +132,6 @@ mod tests {
         );
         assert_eq!(find(&schema(), &["meta", "x"]), Err(FieldError::Unknown { part: 1, nearest: None, count: 1 }));
         assert_eq!(find(&schema(), &["temperature", "x"]), Err(FieldError::NotAStruct { part: 0, data_type: "double".to_owned() }));
-    }
-
-    #[test]
-    fn near_names_are_near() {
-        assert_eq!(nearest("devcie", ["device", "service"]), Some("device"));
-        assert_eq!(nearest("DEVICE", ["device"]), Some("device"));
-        assert_eq!(nearest("id", ["ts", "name"]), None);
-        assert_eq!(nearest("x", []), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod sql;
 
 pub use avro::{AvroError, from_avro};
 pub(crate) use fields::type_text;
-pub use fields::{FieldError, find, nearest, show};
+pub use fields::{FieldError, find, show};
 pub use infer::{InferError, infer_schema};
 pub use json_schema::{JsonSchemaError, from_json_schema};
 pub use sql::{TypeError, TypeErrorKind, parse_type};

@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
                 return Err(fail(TypeErrorKind::Unsupported(name), start, end));
             }
             _ => {
-                let nearest = super::fields::nearest(&name, NAMES.iter().map(|name| bare(name)));
+                let nearest = crate::near::nearest(&name, NAMES.iter().map(|name| bare(name)));
                 return Err(fail(TypeErrorKind::Unknown { word: word.to_owned(), nearest }, start, end));
             }
         })
