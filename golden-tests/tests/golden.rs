@@ -1,0 +1,82 @@
+//! Walks `cases/`, `../examples` and `../pipelines`: one test per folder. `KPIPE_ACCEPT=1` rewrites the expectations.
+//!
+//! A folder with `command.txt` is a conversation with the command line: each line `kpipe ...` is run in the folder, lines `NAME=value` before it
+//! are its environment. What it prints and its exit code stand in `expected.txt`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use kpipe::host::{Host, Terminal};
+
+type Outcome = datatest_stable::Result<()>;
+
+/// Runs one command line in `dir` with only the given environment; returns standard output, standard error and the exit code.
+fn kpipe(dir: &Path, line: &str, environment: &BTreeMap<String, String>) -> (String, String, u8) {
+    let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::empty());
+    let lookup = |name: &str| environment.get(name).cloned();
+    let mut host = Host {
+        out: &mut out,
+        err: &mut err,
+        input: &mut input,
+        terminal: Terminal::default(),
+        dir: dir.to_path_buf(),
+        env: &lookup,
+    };
+    let exit = kpipe::run(line.split_whitespace().map(OsString::from), &mut host);
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (text(out), text(err), exit.code())
+}
+
+/// Compares with a file, or writes it.
+fn expect(path: &Path, found: &str) -> Outcome {
+    if std::env::var_os("KPIPE_ACCEPT").is_some() {
+        return Ok(std::fs::write(path, found)?);
+    }
+    let expected = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}; KPIPE_ACCEPT=1 writes it", path.display()))?;
+    if expected == found {
+        return Ok(());
+    }
+    let differs = expected.lines().zip(found.lines()).position(|(left, right)| left != right);
+    let line = differs.unwrap_or(expected.lines().count().min(found.lines().count())) + 1;
+    Err(format!("{} differs from line {line} on; found:\n{found}", path.display()).into())
+}
+
+fn conversation(command: &Path) -> Outcome {
+    let dir = command.parent().ok_or("a file lies in a folder")?;
+    let mut environment = BTreeMap::new();
+    let mut found = String::new();
+    for line in std::fs::read_to_string(command)?.lines().filter(|line| !line.trim().is_empty()) {
+        if line.starts_with("kpipe ") {
+            let (out, err, code) = kpipe(dir, line, &environment);
+            write!(found, "$ {line}\n{out}")?;
+            if !err.is_empty() {
+                write!(found, "--- stderr\n{err}")?;
+            }
+            writeln!(found, "--- exit {code}\n")?;
+        } else {
+            let (name, value) = line.split_once('=').ok_or_else(|| format!("neither a command nor NAME=value: {line}"))?;
+            environment.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    expect(&dir.join("expected.txt"), &found)
+}
+
+/// Whatever we hand out is free of errors and in canonical form.
+fn sample(pipeline: &Path) -> Outcome {
+    let dir = pipeline.parent().ok_or("a file lies in a folder")?;
+    for line in ["kpipe check pipeline.yaml --format plain", "kpipe fmt --check pipeline.yaml"] {
+        let (out, err, code) = kpipe(dir, line, &BTreeMap::new());
+        if code != 0 || out.contains("warning") || err.contains("warning") {
+            return Err(format!("{}: `{line}` ends with {code}:\n{out}{err}", pipeline.display()).into());
+        }
+    }
+    Ok(())
+}
+
+datatest_stable::harness! {
+    { test = conversation, root = "cases", pattern = r"command\.txt$" },
+    { test = sample, root = "../examples", pattern = r"pipeline\.yaml$" },
+    { test = sample, root = "../pipelines", pattern = r"pipeline\.yaml$" },
+}
