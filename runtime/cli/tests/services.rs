@@ -1,0 +1,10 @@
+//! The binary against real services: `scripts/services up`, then with its exports `--features real-services`.
+
+#[path = "services/common.rs"]
+mod common;
+#[path = "services/environment.rs"]
+mod environment;
+#[path = "services/plans.rs"]
+mod plans;
+#[path = "services/records.rs"]
+mod records;
