@@ -34,8 +34,8 @@ def say(text):
 
 
 def payload(i):
-    return (f'{{"id":{i},"device_id":"device-{i % 200:05d}","ts":{1_700_000_000_000 + i},"temperature":{i % 400 / 10},'
-            f'"humidity":{i % 1000 / 10},"site":"site-{i % 3}"}}').encode()
+    return (f'{{"id":{i},"device":"device-{i % 200:05d}","amount":{i % 90000 / 100},"ts":{1_700_000_000_000 + i},"site":"site-{i % 3}",'
+            f'"firmware":"v1.{i % 9}.2","online":true}}').encode()
 
 
 class Worker:
@@ -132,8 +132,9 @@ def pipelines(opt, name):
         text = (ROOT / "pipelines" / source / "pipeline.yaml").read_text()
         text = re.sub(r"(?m)^pipeline: .*$", f"pipeline: {source}-{name}", text)
         text = re.sub(r"(?m)^(\s*flush:).*$", rf"\1 {{ records: {opt.rows}, interval: 10s }}", text)
-        text = text.replace("INTO telemetry\n", f"INTO {topic}\n").replace("FROM telemetry\n", f"FROM {topic}\n")
-        text = text.replace("FROM telemetry/+/+", f"FROM crash/{name}/+").replace("INTO lake:telemetry", f"INTO {opt.bucket}:{prefix}")
+        for before, after in [("INTO telemetry SELECT", f"INTO {topic} SELECT"), ("FROM telemetry/#", f"FROM crash/{name}/+"),
+                              ("INTO lake:orders", f"INTO {opt.bucket}:{prefix}"), ("FROM orders", f"FROM {topic}")]:
+            text = text.replace(before, after)
         path = opt.work / f"{source}-{name}.yaml"
         path.write_text(text)
         out[source] = path

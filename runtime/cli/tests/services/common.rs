@@ -46,6 +46,8 @@ pub(crate) fn kpipe(dir: &Path, words: &str) -> Ran {
         .env("AWS_ACCESS_KEY_ID", variable("KPIPE_TEST_USER"))
         .env("AWS_SECRET_ACCESS_KEY", variable("KPIPE_TEST_PASSWORD"))
         .env("AWS_REGION", "us-east-1")
+        .env("KAFKA_BROKERS", variable("KPIPE_TEST_KAFKA"))
+        .env("S3_ENDPOINT", variable("KPIPE_TEST_S3"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -144,7 +144,7 @@ fn the_sample_of_data_kafka_connect_gets_its_name_and_text() {
         .lines()
         .map(|line| if line.starts_with("pipeline:") { format!("pipeline: {name}\n") } else { format!("{line}\n") })
         .collect();
-    let text = text.replace("`sample-sink`", "sample-sink").replace("FROM sample-sink", &format!("FROM `{topic}`"));
+    let text = text.replace("sample-sink-bucket:", "lake:");
     std::fs::write(dir.path().join("pipeline.yaml"), text).unwrap();
     recreate(topic);
     produce(
