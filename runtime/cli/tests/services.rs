@@ -1,5 +1,7 @@
 //! The binary against real services: `scripts/services up`, then with its exports `--features real-services`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 #[path = "services/common.rs"]
 mod common;
 #[path = "services/environment.rs"]

@@ -1,5 +1,7 @@
 //! The MQTT source against a real broker: `scripts/services up mosquitto`, then with its exports `--features real-services`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
