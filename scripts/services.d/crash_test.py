@@ -157,7 +157,7 @@ def disturb(opt, scenario, workers, publisher, second):
                 if not under_way():
                     break
                 end = time.monotonic() + 10
-                gauge = "kpipe_open_files" if worker is workers[-1] else "kpipe_records_total"
+                gauge = "kpipe_open_files" if worker is workers[-1] else "kpipe_records_read_total"
                 while not worker.metric(gauge) and time.monotonic() < end and under_way():
                     time.sleep(0.02)
                 open_files = worker.metric("kpipe_open_files")
@@ -207,7 +207,8 @@ def wait_for_topic(opt, topic):
 def run(opt, scenario):
     name = f"{scenario}-{int(time.time())}-{os.getpid()}"
     topic, prefix, files = pipelines(opt, name)
-    AdminClient({"bootstrap.servers": opt.kafka}).create_topics([NewTopic(topic, 4, 1)])[topic].result()
+    admin = AdminClient({"bootstrap.servers": opt.kafka})
+    admin.create_topics([NewTopic(topic, 4, 1)])[topic].result()
     to_kafka = Worker(opt, f"mqtt-to-kafka-{name}", files["mqtt-to-kafka"], 28471)
     to_files = Worker(opt, f"kafka-to-s3-{name}", files["kafka-to-s3-parquet"], 28472)
     second = Worker(opt, f"second-{name}", files["kafka-to-s3-parquet"], 28473)

@@ -156,7 +156,8 @@ def mqtt_job(opt):
     run = f"bench-mqtt-{time.time_ns()}"
     path = opt.work / f"{run}.yaml"
     path.write_text(MQTT.format(name=run, topic=run, **opt.given))
-    AdminClient({"bootstrap.servers": opt.kafka}).create_topics([NewTopic(run, 1, 1)])[run].result()
+    admin = AdminClient({"bootstrap.servers": opt.kafka})
+    admin.create_topics([NewTopic(run, 1, 1)])[run].result()
     calibration = calibrate()
     with open(opt.work / "bench.log", "ab") as log:
         child = subprocess.Popen([opt.kpipe, "apply", path, "--yes", "--http", "127.0.0.1:28479"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
