@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use kpipe::host::{Host, Terminal};
 
@@ -15,14 +16,14 @@ type Outcome = datatest_stable::Result<()>;
 /// Runs one command line in `dir` with only the given environment; returns standard output, standard error and the exit code.
 fn kpipe(dir: &Path, line: &str, environment: &BTreeMap<String, String>) -> (String, String, u8) {
     let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::empty());
-    let lookup = |name: &str| environment.get(name).cloned();
+    let environment = environment.clone();
     let mut host = Host {
         out: &mut out,
         err: &mut err,
         input: &mut input,
         terminal: Terminal::default(),
         dir: dir.to_path_buf(),
-        env: &lookup,
+        env: Arc::new(move |name| environment.get(name).cloned()),
     };
     let exit = kpipe::run(line.split_whitespace().map(OsString::from), &mut host);
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

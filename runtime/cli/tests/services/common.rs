@@ -56,7 +56,8 @@ pub(crate) fn kpipe(dir: &Path, words: &str) -> Ran {
     let pid = child.id();
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = receiver.recv_timeout(Duration::from_secs(120)).unwrap_or_else(|_| panic!("`kpipe {words}` (process {pid}) does not end")).unwrap();
+    let output =
+        receiver.recv_timeout(Duration::from_secs(120)).unwrap_or_else(|_| panic!("`kpipe {words}` (process {pid}) does not end")).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
@@ -145,7 +146,8 @@ pub(crate) fn consume(topic: &str, count: usize) -> Vec<Seen> {
         let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
         let message = message.unwrap();
         let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-        let headers = message.headers().map(|headers| headers.iter().map(|h| (h.key.to_owned(), text(h.value))).collect()).unwrap_or_default();
+        let headers =
+            message.headers().map(|headers| headers.iter().map(|h| (h.key.to_owned(), text(h.value))).collect()).unwrap_or_default();
         seen.push(Seen { value: message.payload().map(<[u8]>::to_vec), key: message.key().map(<[u8]>::to_vec), headers });
     }
     seen

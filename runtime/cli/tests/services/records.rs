@@ -138,12 +138,11 @@ fn a_deleted_topic_is_named() {
 fn the_sample_of_data_kafka_connect_gets_its_name_and_text() {
     let name = unique("confluent");
     let topic = "sample-sink";
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/data-kafka-connect/pipeline.yaml")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipelines/data-kafka-connect/pipeline.yaml")).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let text: String = text
-        .lines()
-        .map(|line| if line.starts_with("pipeline:") { format!("pipeline: {name}\n") } else { format!("{line}\n") })
-        .collect();
+    let text: String =
+        text.lines().map(|line| if line.starts_with("pipeline:") { format!("pipeline: {name}\n") } else { format!("{line}\n") }).collect();
     let text = text.replace("sample-sink-bucket:", "lake:");
     std::fs::write(dir.path().join("pipeline.yaml"), text).unwrap();
     recreate(topic);
