@@ -69,7 +69,7 @@ fn sample(pipeline: &Path) -> Outcome {
     let dir = pipeline.parent().ok_or("a file lies in a folder")?;
     for line in ["kpipe check pipeline.yaml --format plain", "kpipe fmt --check pipeline.yaml"] {
         let (out, err, code) = kpipe(dir, line, &BTreeMap::new());
-        if code != 0 || out.contains("warning") || err.contains("warning") {
+        if code != 0 || out.contains(": warning[") || err.contains(": warning[") {
             return Err(format!("{}: `{line}` ends with {code}:\n{out}{err}", pipeline.display()).into());
         }
     }
