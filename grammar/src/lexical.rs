@@ -21,7 +21,8 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
             }
             TokenKind::UnclosedQuoted => {
                 let mark = if token.span.text(source).starts_with('`') { "back-tick" } else { "double quote" };
-                report.error(SyntaxError::UnclosedName { mark, span: opening_mark(token.span) });
+                let opened = swallower(source, tokens, index).map_or(token.span, |quoted| quoted.span);
+                report.error(SyntaxError::UnclosedName { mark, span: opening_mark(opened) });
                 break;
             }
             TokenKind::UnclosedComment => {
@@ -97,6 +98,16 @@ fn unclosed_text(source: &str, tokens: &[Token], index: usize) -> SyntaxError {
         closed_by,
         help,
     }
+}
+
+/// The same for names, where a quoted part may touch a word: only one with a blank inside is likely not meant.
+fn swallower(source: &str, tokens: &[Token], index: usize) -> Option<Token> {
+    let quoted = tokens[..index].windows(2).find(|pair| {
+        let text = pair[0].span.text(source);
+        let goes_on = pair[1].kind == TokenKind::Word && pair[0].touches(pair[1]);
+        pair[0].kind == TokenKind::Quoted && goes_on && text.contains(char::is_whitespace)
+    });
+    quoted.map(|pair| pair[0])
 }
 
 /// Characters that word processors and web pages put in place of plain ones.

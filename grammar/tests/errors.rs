@@ -608,6 +608,18 @@ fn back_tick_open() {
 }
 
 #[test]
+fn back_tick_closed_by_accident() {
+    check(
+        "INSERT INTO a SELECT * FROM `b STOREAS `JSON`",
+        r##"
+        KP0112 quoted name is never closed
+          28 "`" the name opened here swallows the rest
+          help: close the name with another back-tick
+        "##,
+    );
+}
+
+#[test]
 fn double_quote_open() {
     check(
         "INSERT INTO a SELECT * FROM \"b LIMIT 5",
