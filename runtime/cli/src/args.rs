@@ -24,6 +24,7 @@ Examples:
   kpipe check pipelines/                    parse, resolve names, check types; needs no network
   kpipe plan pipelines/ --out next.kplan    compare with what runs, keep the plan
   kpipe apply next.kplan                    run exactly what was reviewed
+  kpipe explain KP0107                      what an error code means and how to fix it
 
 Exit codes:
    0  done                        12  stale plan, fenced
@@ -118,7 +119,7 @@ impl Command {
             Self::Connectors(args) => args.format.into(),
             Self::Version(args) => args.format.into(),
             Self::Apply(args) => args.log_format.into(),
-            Self::Fmt(_) | Self::Demo(_) | Self::Completions(_) => Voice::Human,
+            Self::Explain(_) | Self::Fmt(_) | Self::Demo(_) | Self::Completions(_) => Voice::Human,
         }
     }
 }
@@ -132,6 +133,8 @@ pub enum Command {
     Plan(Plan),
     /// Plan, ask where needed, then run in the foreground until told to stop
     Apply(Apply),
+    /// Explain an error code
+    Explain(Explain),
     /// Write pipeline files in their canonical form, comments kept
     Fmt(Fmt),
     /// List connectors, or show the options of one
@@ -269,6 +272,15 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line
     Json,
+}
+
+/// `kpipe explain`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  kpipe explain KP0107\n  kpipe explain            lists every code")]
+pub struct Explain {
+    /// A code as KP0107
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
 }
 
 /// `kpipe fmt`.

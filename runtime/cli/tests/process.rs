@@ -162,3 +162,13 @@ fn what_is_served_tells_the_state() {
     signal(&child, "-TERM");
     assert_eq!(end(child), 0);
 }
+#[test]
+fn the_demo_keeps_every_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = ran(dir.path(), &["demo", "--for", "3s", "--devices", "60", "--rate", "400"]);
+    assert_eq!(code, 0, "{out}\n{err}");
+    assert!(out.contains("every message is in exactly one row"), "{out}");
+    assert!(parquet_files(&dir.path().join("kpipe-demo")) > 0);
+    let (code, _, err) = ran(dir.path(), &["demo", "--for", "1s", "--dir", "."]);
+    assert!(code == 74 && err.contains("not made by a demo"), "{code} {err}");
+}

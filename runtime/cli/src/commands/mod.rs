@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod connectors;
 mod demo;
+mod explain;
 mod fmt;
 mod plan;
 mod version;
@@ -24,6 +25,7 @@ pub(crate) fn dispatch(args: Args, host: &mut Host<'_>) -> Result<Exit, Failure>
         Command::Check(args) => check::run(&common, &args, host),
         Command::Plan(args) => plan::run(&common, &args, host),
         Command::Apply(args) => apply::run(&common, &args, host),
+        Command::Explain(args) => explain::run(&common, &args, host),
         Command::Fmt(args) => fmt::run(&common, &args, host),
         Command::Connectors(args) => connectors::run(&common, &args, host),
         Command::Demo(args) => demo::run(&common, &args, host),

@@ -148,7 +148,7 @@ mod tests {
         let excerpt = prepare("k: \x1b[31m x y\r\nnext", &[9..10, 11..12, 14..18]);
         assert_eq!(excerpt.text, "k: \\u{1b}[31m x y\nnext");
         let texts: Vec<&str> = excerpt.spans.iter().map(|span| &excerpt.text[span.clone()]).collect();
-        assert_eq!(texts, ["x", "y", "next"][..].iter().map(|text| *text).collect::<Vec<_>>());
+        assert_eq!(texts, ["x", "y", "next"]);
     }
 
     #[test]
