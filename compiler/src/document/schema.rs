@@ -80,7 +80,13 @@ impl Context<'_> {
         }
         let mut schema = Vec::with_capacity(entries.len());
         let mut absent = false;
+        let mut cut = false;
         for entry in entries {
+            // The rest of a type that a comma cut in two: said already.
+            if std::mem::take(&mut cut) && entry.value.is_null() {
+                continue;
+            }
+            cut = entry.value.scalar().is_some_and(|scalar| scalar.is_plain() && is_cut(&scalar.text));
             fields.path.push(entry.key.clone());
             fields.places.insert(fields.path.clone(), entry.at);
             match self.field_type(fields, &entry.value) {
@@ -116,16 +122,33 @@ impl Context<'_> {
                     let map = resolved.map.unwrap_or_else(|| self.map(node, scalar));
                     let at = map.locate(Span::new(error.start.min(resolved.text.len()), error.end.min(resolved.text.len())));
                     let at = if at.span.is_empty() { node.place() } else { at };
-                    self.schema_error(at, error.to_string(), "in this type", error.kind.help());
+                    if scalar.is_plain() && is_cut(&scalar.text) {
+                        self.cut_type(node, &scalar.text);
+                    } else {
+                        self.schema_error(at, error.to_string(), "in this type", error.kind.help());
+                    }
                     Absent
                 })
             }
         }
     }
 
+    /// `{ amount: decimal(12,2) }`, which YAML reads as two entries.
+    fn cut_type(&mut self, node: &Node, text: &str) {
+        let what = format!("the type `{text}` is cut off: inside `{{ }}` a comma ends a value");
+        let help = "quote the type, as in `amount: \"decimal(12,2)\"`, or write the fields below each other".to_owned();
+        self.schema_error(node.place(), what, "the comma behind this belongs to YAML", Some(help));
+    }
+
     fn schema_error(&mut self, at: Location, what: String, label: &str, help: Option<String>) {
         self.error(at, DocumentError::Schema { what, span: at.span, label: label.to_owned(), help });
     }
+}
+
+/// True for a type with an opening mark that nothing closes.
+fn is_cut(text: &str) -> bool {
+    let count = |mark: char| text.matches(mark).count();
+    count('(') > count(')') || count('<') > count('>')
 }
 
 /// `file: orders.avsc`, and not a column called `file`.

@@ -402,3 +402,11 @@ fn fixes_are_edits_of_the_file() {
         views.iter().flat_map(|view| &view.fixes).map(|edit| (sources.text(edit.at), edit.replacement.as_str())).collect();
     assert_eq!(edits, [("fromat", "format"), ("SELEC", "SELECT")]);
 }
+
+#[test]
+fn a_comma_inside_a_type_is_explained_once() {
+    let said = said(&from_kafka("    value: { schema: { id: bigint, amount: decimal(12,2) not null, at: date } }"));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("p.yaml:6:44 KP0235 the type `decimal(12` is cut off: inside `{ }` a comma ends a value"), "{said:?}");
+    assert!(said[0].contains("quote the type"), "{said:?}");
+}

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::from::FromError;
 use super::properties::Flushes;
 use super::scope::{Label, Scope};
-use crate::catalog::{ConnectorSpec, NameKind, OptionKind, SinkKind, SinkSpec};
+use crate::catalog::{ConnectorSpec, NameKind, OptionKind, SinkKind, SinkSpec, SourceSpec};
 use crate::document::{EndpointDoc, ErrorsDoc};
 use crate::names;
 use crate::plan::{
@@ -70,7 +70,7 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
     let promise = errors.as_ref().and_then(|errors| promise(scope, errors));
     Some(Pipeline {
         name: document.name.node.clone(),
-        source: endpoint(&document.source),
+        source: with_group(endpoint(&document.source), scope.source, &document.name.node),
         sink: endpoint(&document.sink),
         sampled: scope.infers().then(|| scope.sampled.cloned()).flatten(),
         routes,
@@ -82,6 +82,14 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
 
 fn endpoint(document: &EndpointDoc) -> Endpoint {
     Endpoint { connector: document.connector.name.to_owned(), options: document.options.clone() }
+}
+
+/// A consumer group is called like its pipeline unless it says otherwise.
+fn with_group(mut source: Endpoint, spec: &SourceSpec, pipeline: &str) -> Endpoint {
+    if spec.options.iter().any(|option| option.path == "group") {
+        source.options.0.entry("group".to_owned()).or_insert_with(|| OptionValue::Text(pipeline.to_owned()));
+    }
+    source
 }
 
 fn check_prefix(scope: &mut Scope<'_>) {
@@ -129,7 +137,8 @@ fn errors(scope: &mut Scope<'_>, document: &ErrorsDoc) -> Option<ErrorPolicy> {
                 scope.error(FromError::Name { error, help }, [(at, "this topic".to_owned())]);
                 return None;
             }
-            if *tolerance == Tolerance::None {
+            // A misspelt `tolerance:` was reported already.
+            if *tolerance == Tolerance::None && !scope.has_errors() {
                 scope.warn(EndpointError::UnusedDeadLetter, [(at, "nothing goes here".to_owned())]);
             }
             let Some(cluster) = letter.cluster.as_ref().map(endpoint).or_else(|| own_cluster(scope)) else {

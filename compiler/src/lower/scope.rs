@@ -88,6 +88,11 @@ impl<'a> Scope<'a> {
         self.failed
     }
 
+    /// True if anything at all is wrong so far, also in the YAML.
+    pub(super) fn has_errors(&self) -> bool {
+        self.report.has_errors()
+    }
+
     /// True if an option that decides is not known: then later stages are silent.
     pub(super) fn is_unknown(&self) -> bool {
         self.unknown

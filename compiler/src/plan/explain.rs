@@ -124,7 +124,11 @@ fn columns_text(columns: &[Projection], names: &[String]) -> Vec<Line> {
 
 fn flush_text(flush: &Flush) -> String {
     let Flush { records, bytes, interval_ms, idle_ms } = flush;
-    let records = records.map_or(String::new(), |records| format!("{records} records, "));
+    let records = match records {
+        None => String::new(),
+        Some(1) => "1 record, ".to_owned(),
+        Some(records) => format!("{records} records, "),
+    };
     format!("after {records}{}, {} since the first record, or {} without one", show_bytes(*bytes), show_ms(*interval_ms), show_ms(*idle_ms))
 }
 
@@ -145,10 +149,12 @@ fn errors_text(errors: &ErrorPolicy) -> String {
 /// How an object would be called: the real names with values in braces and offsets of an example.
 #[must_use]
 pub fn example_name(files: &FileTail, from: &str, columns: &[String]) -> String {
-    let mut parts = vec![files.bucket.clone(), files.root(from)];
+    // A pattern is not what a file is called.
+    let topic = if from.contains(['*', '?', '/']) { "{_topic}" } else { from };
+    let mut parts = vec![files.bucket.clone(), files.root(topic)];
     parts.retain(|part| !part.is_empty());
     parts.extend(files.partition.iter().map(|item| example_folder(item, columns)));
-    parts.push(files.file_name(from, &EXAMPLE));
+    parts.push(files.file_name(topic, &EXAMPLE));
     parts.join("/")
 }
 
@@ -296,5 +302,7 @@ promise    at_least_once: because
         files.partition =
             vec![PartitionItem::Time { expr: Expr::Timestamp, pattern: "yyyy".to_owned(), zone: "Nowhere/Land".to_owned(), name: None }];
         assert_eq!(example_name(&files, "orders", &[]), "lake/orders/orders/{yyyy}/orders+0+0000001042.json");
+        files.partition.clear();
+        assert_eq!(example_name(&files, "in/*.log", &[]), "lake/orders/{_topic}/{_topic}+0+0000001042.json");
     }
 }

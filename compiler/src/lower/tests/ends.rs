@@ -94,3 +94,10 @@ fn the_same_input_is_the_same_plan() {
     let plan = || serde_json::to_string(&log_to_store(kcql).pipeline()).unwrap();
     assert_eq!(plan(), plan());
 }
+
+#[test]
+fn a_group_is_called_like_its_pipeline() {
+    assert_eq!(log_to_store(STAR).pipeline().source.options.text("group"), Some("p"));
+    assert_eq!(log_to_store(STAR).source_option("group", text("other")).pipeline().source.options.text("group"), Some("other"));
+    assert_eq!(queue_to_log("INSERT INTO t SELECT * FROM a").pipeline().source.options.text("group"), None);
+}

@@ -73,7 +73,7 @@ fn a_plan_is_explained() {
     let lines: Vec<String> = explain(&pipelines(SEED)[0]).iter().map(ToString::to_string).collect();
     assert_eq!(lines[2], "statement  INSERT INTO sample-sink-bucket:topics-dir SELECT * FROM sample-sink");
     assert_eq!(lines[7], "  example  sample-sink-bucket/topics-dir/sample-sink/year=2022/month=03/day=07/sample-sink+0+0000001042.json");
-    assert_eq!(lines[8], "flush      after 1 records, 128MiB, 1m since the first record, or 5m without one");
+    assert_eq!(lines[8], "flush      after 1 record, 128MiB, 1m since the first record, or 5m without one");
 }
 
 fn lake(schema: &str, sink: &str, kcql: &str) -> String {
