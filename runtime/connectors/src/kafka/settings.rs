@@ -14,6 +14,8 @@ use super::failure::Place;
 const PREFETCH_KIB: usize = 32 * 1024;
 /// Limits of one partition's share: below, a fetch holds few records; above, nothing gets faster.
 const PREFETCH_PARTITION_KIB: (usize, usize) = (512, 16 * 1024);
+/// One answer to a fetch: larger ones are fresh memory every time.
+const FETCH_BYTES: usize = 4 << 20;
 /// What the producer may hold, and so the largest record.
 const PRODUCE_KIB: usize = 64 * 1024;
 
@@ -79,7 +81,7 @@ impl Settings {
     pub(super) fn member(&self, group: &str, instance: Option<&str>, partitions: usize) -> ClientConfig {
         let mut config = self.config.clone();
         let queue_kib = (PREFETCH_KIB / partitions.max(1)).clamp(PREFETCH_PARTITION_KIB.0, PREFETCH_PARTITION_KIB.1);
-        let fetch_bytes = (queue_kib * 1024).min(4 << 20).to_string();
+        let partition_bytes = (queue_kib * 1024).min(FETCH_BYTES);
         config
             .set("group.id", group)
             .set("partition.assignment.strategy", "cooperative-sticky")
@@ -88,8 +90,8 @@ impl Settings {
             .set("auto.offset.reset", "error")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            .set("fetch.max.bytes", &fetch_bytes)
-            .set("max.partition.fetch.bytes", &fetch_bytes)
+            .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            .set("max.partition.fetch.bytes", partition_bytes.to_string())
             // With separate queues this counts per partition.
             .set("queued.max.messages.kbytes", queue_kib.to_string())
             .set("queued.min.messages", "1000000")
@@ -231,7 +233,7 @@ mod tests {
             |partitions| settings.member("g", None, partitions).get("queued.max.messages.kbytes").unwrap().parse::<usize>().unwrap();
         assert_eq!((queue(0), queue(1), queue(4), queue(1000)), (16 * 1024, 16 * 1024, 8 * 1024, 512));
         let many = settings.member("g", Some("w1"), 1000);
-        assert_eq!((many.get("fetch.max.bytes"), many.get("group.instance.id")), (Some("524288"), Some("w1")));
+        assert_eq!((many.get("max.partition.fetch.bytes"), many.get("group.instance.id")), (Some("524288"), Some("w1")));
     }
 
     #[test]
@@ -248,7 +250,9 @@ mod tests {
         let pipeline = Pipeline::new("p", "127.0.0.1:1", &["t"]);
         let settings = Settings::new(&pipeline.request()).unwrap();
         settings.reader().create::<rdkafka::consumer::BaseConsumer>().unwrap();
-        settings.member("g", Some("i"), 3).create_native_config().unwrap();
+        for partitions in [0, 1, 3, 100, 10_000] {
+            settings.member("g", Some("i"), partitions).create::<rdkafka::consumer::BaseConsumer>().unwrap();
+        }
         settings.producer(&pipeline.endpoint.options).create::<rdkafka::producer::BaseProducer>().unwrap();
     }
 }
