@@ -513,6 +513,25 @@ fn large_records_pass_where_the_topic_takes_them() {
 }
 
 #[test]
+fn batches_fit_topics_that_take_little() {
+    let small = unique("small");
+    let mut sink = Pipeline::new("p", &small).creating(1, &[("max.message.bytes", "20000")]).sink().unwrap();
+    assert_eq!(write(&mut *sink, &small, numbered(20_000)), [], "no record suffers for the others in its batch");
+    let unknown_before = unique("small");
+    let creating = Pipeline::new("p", &small).creating(1, &[("max.message.bytes", "10000")]);
+    let mut sink = creating.sink().unwrap();
+    let records = Made(numbered(1));
+    let delta = Delta::new(Position(0), Position(1));
+    let raw = RawBatch { partition: PartitionId(0), delta, routes: Arc::from([0]), records: Box::new(records), bytes: 0 };
+    let topics = [Arc::from(unknown_before.as_str())];
+    let batch =
+        OutBatch { ticket: Ticket(1), raw: &raw, rows: &[0], topics: &topics, topic_of_row: &[], keys: None, values: None, headers: None };
+    let error = sink.send(&batch, 0).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.help.unwrap().contains("batch.size: \"10000\""));
+}
+
+#[test]
 fn an_offset_that_retention_took_is_an_error_that_names_it() {
     let topic = topic("retention", 1, 10);
     let pipeline = Pipeline::new(&topic, &topic);

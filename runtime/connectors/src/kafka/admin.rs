@@ -8,60 +8,102 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use kpipe_engine::error::{ConnectorError, ErrorKind};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::failure::Place;
 use super::health::Watch;
 use super::look::{Asker, Look};
 use super::options::TopicOptions;
-use super::settings::Settings;
+use super::settings::{BATCH_BYTES_MAX, Settings};
 
 /// How long the brokers may take to create a topic.
 const CREATE_WAIT: Duration = Duration::from_secs(20);
 /// How long a created topic may take to be known to the broker that is asked.
 const KNOWN_WAIT: Duration = Duration::from_secs(10);
 
-/// Creates a topic and waits until it is known. One that exists by then is fine.
-///
-/// # Errors
-/// The right is missing (the message says what to create), or the brokers refuse the settings.
-pub(super) fn create_topic(settings: &Settings, look: &Look, name: &str, topic: &TopicOptions) -> Result<(), ConnectorError> {
-    let context = Asker { watch: Watch::new(settings.place.clone()) };
-    let admin: AdminClient<Asker> =
-        settings.reader().create_with_context(context).map_err(|error| settings.place.wrapped(&error, "client"))?;
-    let replication = TopicReplication::Fixed(topic.replication.unwrap_or(-1));
-    let mut new = NewTopic::new(name, topic.partitions.unwrap_or(-1), replication);
-    for (key, value) in &topic.config {
-        new = new.set(key, value);
+/// How long a topic's settings may take to be asked for.
+const DESCRIBE_WAIT: Duration = Duration::from_secs(5);
+
+/// Sees to the topics that are written to.
+pub(super) struct Topics {
+    look: Look,
+    admin: AdminClient<Asker>,
+    place: Place,
+}
+
+impl Topics {
+    /// Connects; nothing is asked yet.
+    pub(super) fn new(settings: &Settings) -> Result<Self, ConnectorError> {
+        let place = settings.place.clone();
+        let context = Asker { watch: Watch::new(place.clone()) };
+        let admin = settings.reader().create_with_context(context).map_err(|error| place.wrapped(&error, "client"))?;
+        Ok(Self { look: Look::new(settings, None)?, admin, place })
     }
-    let options = AdminOptions::new().operation_timeout(Some(CREATE_WAIT)).request_timeout(Some(CREATE_WAIT));
-    let doing = format!("creating topic {name:?}");
-    let answers = wait_for(admin.create_topics([&new], &options)).map_err(|error| settings.place.wrapped(&error, &doing))?;
-    for answer in answers {
-        match answer {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(refused(settings, name, topic, code)),
+
+    /// Makes sure that a topic is there, creating it if that is wanted. Returns the most bytes that it takes in one batch.
+    ///
+    /// # Errors
+    /// It is not there, a right is missing (the message says what to create), or the brokers refuse its settings.
+    pub(super) fn ensure(&self, name: &str, topic: &TopicOptions) -> Result<usize, ConnectorError> {
+        if self.look.partitions(name)?.is_none() {
+            if !topic.create {
+                let help = "create it, or let kpipe do so: `topic: { create: true }` under the sink's `kafka:`";
+                return Err(self.place.missing_topic(name).help(help));
+            }
+            self.create(name, topic)?;
         }
+        Ok(self.batch_bytes_max(name))
     }
-    let start = Instant::now();
-    while look.partitions(name)?.is_none() {
-        if start.elapsed() > KNOWN_WAIT {
-            return Err(settings.place.error(ErrorKind::Unreachable, format!("topic {name:?} was created, but no broker knows it yet")));
+
+    /// Creates a topic and waits until it is known. One that exists by then is fine.
+    fn create(&self, name: &str, topic: &TopicOptions) -> Result<(), ConnectorError> {
+        let replication = TopicReplication::Fixed(topic.replication.unwrap_or(-1));
+        let mut new = NewTopic::new(name, topic.partitions.unwrap_or(-1), replication);
+        for (key, value) in &topic.config {
+            new = new.set(key, value);
         }
-        thread::sleep(Duration::from_millis(50));
+        let options = AdminOptions::new().operation_timeout(Some(CREATE_WAIT)).request_timeout(Some(CREATE_WAIT));
+        let doing = format!("creating topic {name:?}");
+        let answers = wait_for(self.admin.create_topics([&new], &options)).map_err(|error| self.place.wrapped(&error, &doing))?;
+        for answer in answers {
+            match answer {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(refused(&self.place, name, topic, code)),
+            }
+        }
+        let start = Instant::now();
+        while self.look.partitions(name)?.is_none() {
+            if start.elapsed() > KNOWN_WAIT {
+                return Err(self.place.error(ErrorKind::Unreachable, format!("topic {name:?} was created, but no broker knows it yet")));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        tracing::info!(topic = name, "topic created");
+        Ok(())
     }
-    tracing::info!(topic = name, "topic created");
-    Ok(())
+
+    /// A broker refuses a batch that is larger than its topic allows, with all records in it. Where it does not say (the right is
+    /// missing, or it is too old), it is taken to have Kafka's default.
+    fn batch_bytes_max(&self, name: &str) -> usize {
+        let options = AdminOptions::new().request_timeout(Some(DESCRIBE_WAIT));
+        let answers = wait_for(self.admin.describe_configs([&ResourceSpecifier::Topic(name)], &options));
+        let limit = answers.ok().and_then(|answers| {
+            let resource = answers.into_iter().next()?.ok()?;
+            resource.get("max.message.bytes")?.value.as_deref()?.parse().ok()
+        });
+        limit.unwrap_or(BATCH_BYTES_MAX).min(BATCH_BYTES_MAX)
+    }
 }
 
 /// A creation that the brokers refused; if it was for want of a right, what somebody who has it should create.
-fn refused(settings: &Settings, name: &str, topic: &TopicOptions, code: RDKafkaErrorCode) -> ConnectorError {
-    let error = settings.place.code(code, &format!("creating topic {name:?}"), "");
+fn refused(place: &Place, name: &str, topic: &TopicOptions, code: RDKafkaErrorCode) -> ConnectorError {
+    let error = place.code(code, &format!("creating topic {name:?}"), "");
     if error.kind == ErrorKind::Denied { error.help(by_hand(name, topic)) } else { error }
 }
 
 /// What to create by hand.
-pub(super) fn by_hand(name: &str, topic: &TopicOptions) -> String {
+fn by_hand(name: &str, topic: &TopicOptions) -> String {
     let partitions = topic.partitions.map_or_else(|| "the default number of".to_owned(), |number| number.to_string());
     let config: Vec<String> = topic.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let config = if config.is_empty() { String::new() } else { format!(" and {}", config.join(", ")) };
@@ -88,7 +130,6 @@ fn wait_for<F: Future>(future: F) -> F::Output {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Pipeline;
     use super::*;
 
     fn options() -> TopicOptions {
@@ -97,13 +138,12 @@ mod tests {
 
     #[test]
     fn a_missing_right_says_what_to_create() {
-        let pipeline = Pipeline::new("p", "h:1", &["t"]);
-        let settings = Settings::new(&pipeline.request()).unwrap();
-        let error = refused(&settings, "plans", &options(), RDKafkaErrorCode::TopicAuthorizationFailed);
+        let place = Place::new("h:1");
+        let error = refused(&place, "plans", &options(), RDKafkaErrorCode::TopicAuthorizationFailed);
         assert_eq!(error.kind, ErrorKind::Denied);
         let help = error.help.unwrap();
         assert_eq!(help, "create topic \"plans\" with 1 partitions and cleanup.policy=compact, or give the user the right CREATE on it");
-        let error = refused(&settings, "plans", &options(), RDKafkaErrorCode::InvalidReplicationFactor);
+        let error = refused(&place, "plans", &options(), RDKafkaErrorCode::InvalidReplicationFactor);
         assert_eq!(error.kind, ErrorKind::Invalid);
     }
 

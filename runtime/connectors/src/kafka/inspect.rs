@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kpipe_compiler::plan::{Tail, TopicName};
 use kpipe_engine::connector::{Inspection, OpenRequest, PartitionInspection};
 use kpipe_engine::error::ConnectorError;
 use kpipe_engine::position::Position;
@@ -12,6 +11,7 @@ use super::look::{From, Look};
 use super::options::{SourceOptions, TopicOptions, is_sink};
 use super::rebalance::Named;
 use super::settings::Settings;
+use super::sink::fixed_topic;
 
 /// Looks at one end of a pipeline; changes nothing.
 pub(super) fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
@@ -57,7 +57,7 @@ fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, 
 
 fn sink(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, ConnectorError> {
     let look = Look::new(settings, None)?;
-    let topics: BTreeSet<&str> = request.routes.iter().filter_map(|route| fixed(&route.tail)).collect();
+    let topics: BTreeSet<&str> = request.routes.iter().filter_map(|route| fixed_topic(&route.tail)).collect();
     let create = TopicOptions::new(&request.endpoint.options).create;
     let mut inspection = Inspection { system: look.system(topics.first().copied())?, ..Inspection::default() };
     for topic in topics {
@@ -68,17 +68,6 @@ fn sink(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, Co
         }
     }
     Ok(inspection)
-}
-
-/// The topic that a statement writes to, if it is one.
-fn fixed(tail: &Tail) -> Option<&str> {
-    match tail {
-        Tail::Records(tail) => match &tail.topic {
-            TopicName::Fixed(topic) => Some(topic),
-            TopicName::OfSource => None,
-        },
-        Tail::Files(_) => None,
-    }
 }
 
 #[cfg(test)]

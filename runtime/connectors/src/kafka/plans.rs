@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
 
-use super::admin;
+use super::admin::Topics;
 use super::failure;
 use super::ledger::pack;
 use super::look::{self, Look};
@@ -86,14 +86,11 @@ impl PlanStore for TopicPlans {
     }
 
     fn write(&mut self, pipeline: &str, plan: &[u8]) -> Result<(), ConnectorError> {
-        let look = Look::new(&self.settings, None)?;
-        if look.partitions(TOPIC)?.is_none() {
-            admin::create_topic(&self.settings, &look, TOPIC, &self.topic())?;
-        }
+        let batch_bytes = Topics::new(&self.settings)?.ensure(TOPIC, &self.topic())?;
         let place = &self.settings.place;
         let producer: BaseProducer<Reports> = self
             .settings
-            .producer(&self.options)
+            .producer(&self.options, batch_bytes)
             .create_with_context(Reports::new(place.clone()))
             .map_err(|error| place.wrapped(&error, "producer"))?;
         let slot = {

@@ -16,6 +16,8 @@ const PREFETCH_KIB: usize = 32 * 1024;
 const PREFETCH_PARTITION_KIB: (usize, usize) = (512, 16 * 1024);
 /// One answer to a fetch: larger ones are fresh memory every time.
 const FETCH_BYTES: usize = 4 << 20;
+/// The largest batch that is produced, unless a topic takes less: Kafka's default limit of a topic is a little more.
+pub(super) const BATCH_BYTES_MAX: usize = 1_000_000;
 /// What the producer may hold, and so the largest record.
 const PRODUCE_KIB: usize = 64 * 1024;
 
@@ -72,6 +74,8 @@ impl Settings {
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
+            // The end of a partition is found by an empty answer: no waiting for more.
+            .set("fetch.wait.max.ms", "10")
             // A broker that hangs up on the first word says so nowhere else.
             .set("log.connection.close", "true");
         self.with_client(config, &["socket.", "ssl.", "broker.", "client.", "reconnect.", "receive."])
@@ -103,8 +107,8 @@ impl Settings {
         self.with_client(config, &[])
     }
 
-    /// For a producer.
-    pub(super) fn producer(&self, options: &Options) -> ClientConfig {
+    /// For a producer whose topics take batches of at most `batch_bytes`.
+    pub(super) fn producer(&self, options: &Options, batch_bytes: usize) -> ClientConfig {
         let mut config = self.config.clone();
         config.remove("allow.auto.create.topics");
         let acks = options.text("acks").unwrap_or("all");
@@ -122,6 +126,7 @@ impl Settings {
             .set("queue.buffering.max.kbytes", PRODUCE_KIB.to_string())
             .set("queue.buffering.max.messages", "500000")
             .set("message.max.bytes", (PRODUCE_KIB * 1024).to_string())
+            .set("batch.size", batch_bytes.to_string())
             .set("batch.num.messages", "100000")
             .set("statistics.interval.ms", STATISTICS_MS);
         self.with_client(config, &[])
@@ -233,6 +238,7 @@ mod tests {
             |partitions| settings.member("g", None, partitions).get("queued.max.messages.kbytes").unwrap().parse::<usize>().unwrap();
         assert_eq!((queue(0), queue(1), queue(4), queue(1000)), (16 * 1024, 16 * 1024, 8 * 1024, 512));
         let many = settings.member("g", Some("w1"), 1000);
+        assert_eq!(many.get("enable.partition.eof"), None, "in a batch librdkafka counts it as a record, and skips one after a rebalance");
         assert_eq!((many.get("max.partition.fetch.bytes"), many.get("group.instance.id")), (Some("524288"), Some("w1")));
     }
 
@@ -253,6 +259,6 @@ mod tests {
         for partitions in [0, 1, 3, 100, 10_000] {
             settings.member("g", Some("i"), partitions).create::<rdkafka::consumer::BaseConsumer>().unwrap();
         }
-        settings.producer(&pipeline.endpoint.options).create::<rdkafka::producer::BaseProducer>().unwrap();
+        settings.producer(&pipeline.endpoint.options, BATCH_BYTES_MAX).create::<rdkafka::producer::BaseProducer>().unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! The sink: an idempotent producer whose acknowledgements are counted per batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::admin;
+use super::admin::Topics;
 use super::failure::{self, Place};
 use super::ffi::{Headers, Outgoing, Queue, TopicHandle};
 use super::health::Watch;
 use super::ledger::{Ledger, Refused, pack};
-use super::look::Look;
 use super::options::TopicOptions;
-use super::settings::Settings;
+use super::settings::{BATCH_BYTES_MAX, Settings};
 use super::signal::Signal;
 
 /// The context of the producer's client.
@@ -72,17 +71,19 @@ impl ProducerContext for Reports {
 /// A producer as a sink of records.
 pub(super) struct KafkaSink {
     /// Given back before the producer goes.
-    topics: HashMap<Arc<str>, Topic>,
+    handles: HashMap<Arc<str>, Handle>,
     main: Queue,
     producer: Arc<BaseProducer<Reports>>,
     settings: Settings,
     create: TopicOptions,
-    look: Option<Look>,
+    batch_bytes: usize,
+    /// Needed again only where records choose their topics.
+    topics: Option<Topics>,
     signal: Arc<Signal>,
 }
 
 /// A topic that was written to.
-enum Topic {
+enum Handle {
     /// It is there.
     Open(TopicHandle),
     /// Its name cannot be one: rows for it are refused.
@@ -94,23 +95,25 @@ impl KafkaSink {
     pub(super) fn open(request: &OpenRequest<'_>) -> Result<Self, ConnectorError> {
         let settings = Settings::new(request)?;
         let options = &request.endpoint.options;
+        let (create, mut batch_bytes) = (TopicOptions::new(options), BATCH_BYTES_MAX);
+        let fixed: BTreeSet<&str> = request.routes.iter().filter_map(|route| fixed_topic(&route.tail)).collect();
+        if !fixed.is_empty() {
+            let topics = Topics::new(&settings)?;
+            for topic in &fixed {
+                batch_bytes = batch_bytes.min(topics.ensure(topic, &create)?);
+            }
+        }
         let producer: BaseProducer<Reports> = settings
-            .producer(options)
+            .producer(options, batch_bytes)
             .create_with_context(Reports::new(settings.place.clone()))
             .map_err(|error| settings.place.wrapped(&error, "producer"))?;
         let (producer, signal) = (Arc::new(producer), Arc::new(Signal::default()));
         let mut main = Queue::main(producer.clone()).ok_or_else(|| settings.place.error(ErrorKind::Bug, "a producer without a queue"))?;
         main.on_ready(&signal);
-        let create = TopicOptions::new(options);
-        let mut sink = Self { topics: HashMap::new(), main, producer, settings, create, look: None, signal };
-        for route in request.routes {
-            if let Tail::Records(tail) = &route.tail
-                && let TopicName::Fixed(topic) = &tail.topic
-            {
-                sink.ensure(&Arc::from(topic.as_str()))?;
-            }
+        let mut sink = Self { handles: HashMap::new(), main, producer, settings, create, batch_bytes, topics: None, signal };
+        for topic in fixed {
+            sink.handle(&Arc::from(topic))?;
         }
-        sink.look = None;
         Ok(sink)
     }
 
@@ -120,27 +123,32 @@ impl KafkaSink {
 
     /// Makes sure that a topic is there, the first time that it is written to.
     fn ensure(&mut self, name: &Arc<str>) -> Result<(), ConnectorError> {
-        if self.topics.contains_key(name) {
+        if self.handles.contains_key(name) {
             return Ok(());
         }
         if names::check_topic(name).is_err() {
-            self.topics.insert(Arc::clone(name), Topic::Illegal);
+            self.handles.insert(Arc::clone(name), Handle::Illegal);
             return Ok(());
         }
-        let look = match self.look.take() {
-            Some(look) => look,
-            None => Look::new(&self.settings, None)?,
+        let topics = match self.topics.take() {
+            Some(topics) => topics,
+            None => Topics::new(&self.settings)?,
         };
-        if look.partitions(name)?.is_none() {
-            if !self.create.create {
-                return Err(missing(self.place(), name));
-            }
-            admin::create_topic(&self.settings, &look, name, &self.create)?;
+        let limit = topics.ensure(name, &self.create)?;
+        self.topics = Some(topics);
+        if limit < self.batch_bytes {
+            let what =
+                format!("topic {name:?} takes at most {limit} bytes (`max.message.bytes`), but a batch may have {}", self.batch_bytes);
+            let help = format!("set `client: {{ batch.size: \"{limit}\" }}` under the sink's `kafka:`");
+            return Err(self.place().error(ErrorKind::Invalid, what).help(help));
         }
-        self.look = Some(look);
+        self.handle(name)
+    }
+
+    fn handle(&mut self, name: &Arc<str>) -> Result<(), ConnectorError> {
         let handle = TopicHandle::new(self.producer.clone(), name)
             .ok_or_else(|| self.place().error(ErrorKind::Bug, format!("no handle for topic {name:?}")))?;
-        self.topics.insert(Arc::clone(name), Topic::Open(handle));
+        self.handles.insert(Arc::clone(name), Handle::Open(handle));
         Ok(())
     }
 
@@ -189,9 +197,9 @@ impl RecordSink for KafkaSink {
         let topics: Vec<Option<&TopicHandle>> = batch
             .topics
             .iter()
-            .map(|topic| match self.topics.get(topic) {
-                Some(Topic::Open(handle)) => Some(handle),
-                Some(Topic::Illegal) | None => None,
+            .map(|topic| match self.handles.get(topic) {
+                Some(Handle::Open(handle)) => Some(handle),
+                Some(Handle::Illegal) | None => None,
             })
             .collect();
         let reports = self.producer.context();
@@ -267,8 +275,15 @@ fn headers(batch: &OutBatch<'_>, row: usize, source: usize) -> Option<Headers> {
     list
 }
 
-pub(super) fn missing(place: &Place, topic: &str) -> ConnectorError {
-    place.missing_topic(topic).help("create it, or let kpipe do so: `topic: { create: true }` under the sink's `kafka:`")
+/// The topic that a statement writes to, if all its records go to one.
+pub(super) fn fixed_topic(tail: &Tail) -> Option<&str> {
+    match tail {
+        Tail::Records(tail) => match &tail.topic {
+            TopicName::Fixed(topic) => Some(topic),
+            TopicName::OfSource => None,
+        },
+        Tail::Files(_) => None,
+    }
 }
 
 #[cfg(test)]

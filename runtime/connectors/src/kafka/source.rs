@@ -239,7 +239,8 @@ impl KafkaSource {
             let mut messages = queue.take(&mut self.scratch);
             let errors = messages.take_errors();
             // Behind the last record may lie what no reader sees: the queue's position knows.
-            let end = queue.position().map(Position);
+            let last = messages.len().checked_sub(1).map(|last| messages.offset(last) + 1);
+            let end = queue.position().max(last).map(Position);
             // A rebalance makes librdkafka fetch again; what was taken at that moment can come twice.
             messages.drop_before(position.0);
             if let Some(error) = errors.first() {

@@ -182,6 +182,19 @@ fn a_cluster_that_goes_and_comes_is_said_once() {
 }
 
 #[test]
+fn leaving_does_not_wait_for_a_cluster_that_is_away() {
+    let cluster = cluster(1);
+    let pipeline = pipeline(&cluster, &["t"]);
+    let mut source = KafkaSource::open(&pipeline.request()).unwrap();
+    joined(&mut source);
+    cluster.broker_down(1).unwrap();
+    until("the outage", || matches!(source.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Away(_)).then_some(()));
+    let start = Instant::now();
+    drop(source);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_commit_that_fails_for_now_is_sent_again() {
     let cluster = cluster(1);
     testing::fill(&cluster.bootstrap_servers(), "t", 0, 3);
