@@ -20,6 +20,6 @@ pub mod records;
 pub mod reject;
 mod retry;
 #[cfg(test)]
-mod run_tests;
+mod tests;
 pub mod state;
 pub mod supervise;

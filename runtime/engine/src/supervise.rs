@@ -139,7 +139,7 @@ impl Group {
                 drain_timeout: options.drain_timeout,
                 signs: Arc::clone(&signs[task]),
                 #[cfg(test)]
-                planted: crate::run_tests::planted(&name),
+                planted: crate::tests::planted(&name),
             };
             let reports = reports.clone();
             let work = move || {
