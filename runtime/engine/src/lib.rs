@@ -19,7 +19,7 @@ pub mod position;
 pub mod records;
 pub mod reject;
 mod retry;
-#[cfg(test)]
-mod tests;
 pub mod state;
 pub mod supervise;
+#[cfg(test)]
+mod tests;

@@ -227,7 +227,7 @@ impl DeadLetters {
             self.pending.pop_front();
         }
         let deliveries = self.sink.poll(Duration::ZERO)?;
-        self.acks.heard(!deliveries.is_empty(), self.unacknowledged.len(), now, voice);
+        self.acks.heard(!deliveries.is_empty(), self.sink.as_ref(), now, voice);
         for delivery in deliveries {
             match delivery {
                 Delivery::Done(ticket) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kpipe_compiler::plan::ErrorPolicy;
 
+use crate::connector::RecordSink;
 use crate::env::{Env, Random};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::event::{End, Event, Voice};
@@ -124,7 +125,7 @@ impl Retries {
     }
 }
 
-/// Notices that a sink of records has not acknowledged anything for long although records are in flight.
+/// Notices that a sink of records is away: it says so, or it has not acknowledged anything for long although records are in flight.
 #[derive(Debug)]
 pub(crate) struct AckWatch {
     end: End,
@@ -137,21 +138,25 @@ impl AckWatch {
         Self { end, waiting_since: None, is_said: false }
     }
 
-    /// What the last poll of the sink found.
-    pub(crate) fn heard(&mut self, any: bool, in_flight: usize, now: Duration, voice: &Voice) {
-        if !any && in_flight > 0 {
-            let waited = now.saturating_sub(*self.waiting_since.get_or_insert(now));
-            if waited >= ACKS_MISSING && !self.is_said {
-                self.is_said = true;
-                let message = format!("no acknowledgement for {} s, {in_flight} records wait", waited.as_secs());
-                voice.say(&Event::Away { end: self.end, error: ConnectorError::new(ErrorKind::Unreachable, message) });
+    /// What the last poll of the sink found: `any` acknowledgement, or none.
+    pub(crate) fn heard(&mut self, any: bool, sink: &dyn RecordSink, now: Duration, voice: &Voice) {
+        let (away, in_flight) = (sink.away(), sink.in_flight());
+        if away.is_none() && (any || in_flight == 0) {
+            if let (Some(since), true) = (self.waiting_since, self.is_said) {
+                voice.say(&Event::Back { end: self.end, after: now.saturating_sub(since) });
             }
+            (self.waiting_since, self.is_said) = (None, false);
             return;
         }
-        if let (Some(since), true) = (self.waiting_since, self.is_said) {
-            voice.say(&Event::Back { end: self.end, after: now.saturating_sub(since) });
+        let waited = now.saturating_sub(*self.waiting_since.get_or_insert(now));
+        if !self.is_said && (away.is_some() || waited >= ACKS_MISSING) {
+            self.is_said = true;
+            let silence = || {
+                let message = format!("no acknowledgement for {} s, {in_flight} records wait", waited.as_secs());
+                ConnectorError::new(ErrorKind::Unreachable, message)
+            };
+            voice.say(&Event::Away { end: self.end, error: away.unwrap_or_else(silence) });
         }
-        (self.waiting_since, self.is_said) = (None, false);
     }
 
     /// How long it has been silent.
@@ -166,6 +171,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::connector::{Delivery, OutBatch};
     use crate::event::tests::Heard;
 
     fn retries(timeout: Option<Duration>) -> (Retries, Arc<Heard>) {
@@ -232,19 +238,52 @@ mod tests {
         assert_eq!(calls.get(), 1);
     }
 
+    /// A sink that has five rows in flight, or none.
+    struct Silent(usize, Option<ConnectorError>);
+
+    impl RecordSink for Silent {
+        fn send(&mut self, _batch: &OutBatch<'_>, _from: usize) -> Result<usize, ConnectorError> {
+            Ok(0)
+        }
+
+        fn poll(&mut self, _wait: Duration) -> Result<Vec<Delivery>, ConnectorError> {
+            Ok(Vec::new())
+        }
+
+        fn in_flight(&self) -> usize {
+            self.0
+        }
+
+        fn away(&self) -> Option<ConnectorError> {
+            self.1.clone()
+        }
+    }
+
     #[test]
     fn silence_is_said_once_and_its_end_too() {
         let heard = Arc::new(Heard::default());
         let voice = Voice::new("p".into(), 0, heard.clone());
         let mut watch = AckWatch::new(End::Sink);
         for second in 0..30 {
-            watch.heard(false, 5, Duration::from_secs(second), &voice);
+            watch.heard(false, &Silent(5, None), Duration::from_secs(second), &voice);
         }
         assert_eq!(watch.silent_for(Duration::from_secs(30)), Duration::from_secs(30));
-        watch.heard(true, 5, Duration::from_secs(30), &voice);
-        watch.heard(false, 0, Duration::from_secs(90), &voice);
+        watch.heard(true, &Silent(5, None), Duration::from_secs(30), &voice);
+        watch.heard(false, &Silent(0, None), Duration::from_secs(90), &voice);
         let words = heard.0.lock().unwrap().clone();
         assert_eq!(words, ["p/0 sink is away: no acknowledgement for 10 s, 5 records wait", "p/0 sink is back after 30.0 s"]);
+    }
+
+    #[test]
+    fn a_sink_that_knows_says_it_at_once() {
+        let heard = Arc::new(Heard::default());
+        let voice = Voice::new("p".into(), 0, heard.clone());
+        let mut watch = AckWatch::new(End::Sink);
+        for second in 0..3 {
+            watch.heard(true, &Silent(0, Some(no_answer())), Duration::from_secs(second), &voice);
+        }
+        watch.heard(false, &Silent(0, None), Duration::from_secs(3), &voice);
+        assert_eq!(heard.0.lock().unwrap().as_slice(), ["p/0 sink is away: no answer", "p/0 sink is back after 3.0 s"]);
     }
 
     #[tokio::test]

@@ -132,7 +132,7 @@ impl Produce {
             }
         }
         let deliveries = self.sink.poll(wait)?;
-        self.acks.heard(!deliveries.is_empty(), self.sink.in_flight(), now, voice);
+        self.acks.heard(!deliveries.is_empty(), self.sink.as_ref(), now, voice);
         Ok(deliveries.into_iter().filter_map(|delivery| self.hear(delivery)).collect())
     }
 

@@ -182,3 +182,6 @@ impl Job {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

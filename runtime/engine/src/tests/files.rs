@@ -221,3 +221,38 @@ fn an_object_that_is_there_counts_as_written() {
     assert_eq!(case.lines()[key], ["untouched"]);
     assert_eq!((ran.count("1 of them there already"), case.committed(0)), (1, Some(100)));
 }
+
+/// About a kilobyte.
+fn large(id: usize) -> String {
+    format!("{{\"id\":{id},\"c\":\"c{}\",\"fill\":\"{}\"}}", id % 3, "x".repeat(1_000))
+}
+
+#[test]
+fn short_memory_closes_sets_early_and_loses_nothing() {
+    let mut case = Case::new("files-memory", 1);
+    case.memory_bytes = 0;
+    for partition in 0..3_usize {
+        case.append(partition as i32, (0..20_000).map(|id| large(id * 3 + partition)));
+    }
+    let peak = Arc::new(Mutex::new(0));
+    let seen = peak.clone();
+    case.watch = Some(Arc::new(move |event, _, _| {
+        if let Event::Progress { count, .. } = event {
+            let mut peak = seen.lock().unwrap();
+            *peak = count.budget_bytes.max(*peak);
+        }
+    }));
+    let ran = case.run().well();
+    assert!(ran.count("(memory)") > 1, "{:#?}", ran.words);
+    assert_eq!(case.lines().values().map(Vec::len).sum::<usize>(), 60_000);
+    let (limit, batch) = (crate::limits::MEMORY_BYTES_MIN, 200_000);
+    assert!(*peak.lock().unwrap() <= limit + batch, "{} of {limit}", peak.lock().unwrap());
+}
+
+#[test]
+fn too_many_folders_close_the_set() {
+    let case = Case::new("files-folders", 1);
+    case.append(0, (0..2_500).map(|id| format!("{{\"id\":{id},\"c\":\"f{id}\"}}")));
+    let ran = case.run().well();
+    assert_eq!((ran.count("(files)"), case.lines().len()), (2, 2_500));
+}

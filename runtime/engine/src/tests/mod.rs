@@ -57,7 +57,7 @@ static MEMORY: ConnectorDef = ConnectorDef {
     plans: None,
 };
 
-struct NoSecrets;
+pub(crate) struct NoSecrets;
 
 impl Secrets for NoSecrets {
     fn read(&self, secret: &SecretRef) -> Result<String, ConnectorError> {
@@ -78,6 +78,7 @@ struct Case {
     tasks: usize,
     until_caught_up: bool,
     drain_timeout: Duration,
+    memory_bytes: usize,
     /// Virtual time after which a run is stopped: what should have ended by then does not end.
     time_max: Duration,
     stop: StopHandle,
@@ -148,6 +149,7 @@ impl Case {
             tasks: 1,
             until_caught_up: true,
             drain_timeout: Duration::from_secs(30),
+            memory_bytes: MEMORY_BYTES_DEFAULT,
             time_max: Duration::from_secs(3600),
             stop: StopHandle::default(),
             watch: None,
@@ -170,7 +172,7 @@ impl Case {
             tasks: self.tasks,
             until_caught_up: self.until_caught_up,
             drain_timeout: self.drain_timeout,
-            memory_bytes: MEMORY_BYTES_DEFAULT,
+            memory_bytes: self.memory_bytes,
             env: self.env.clone(),
             secrets: Arc::new(NoSecrets),
             runtime: runtime().handle().clone(),
@@ -216,7 +218,7 @@ fn id_of(line: &str) -> usize {
     digits[..digits.find(',').unwrap()].parse().unwrap()
 }
 
-fn endpoint(world: &str) -> Endpoint {
+pub(crate) fn endpoint(world: &str) -> Endpoint {
     let options = Options([("world".to_owned(), OptionValue::Text(world.to_owned()))].into());
     Endpoint { connector: "memory".to_owned(), options }
 }

@@ -1,0 +1,131 @@
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::*;
+use crate::budget::{Budget, Place};
+use crate::connector::OpenRequest;
+use crate::env::Env;
+use crate::event::tests::Heard;
+use crate::event::{End, Voice};
+use crate::limits::PART_BYTES;
+use crate::memory::{Fault, Op, What, When, World};
+use crate::path::{FileFacts, RollReason};
+use crate::position::{Delta, PartitionId, Position};
+use crate::retry::Patience;
+use crate::tests::NoSecrets;
+
+struct Case {
+    world: Arc<World>,
+    uploader: Uploader,
+    results: Receiver<SetResult>,
+    budget: Arc<Budget>,
+    retries: Arc<Retries>,
+}
+
+fn case(name: &str) -> Case {
+    let env = Env::seeded(1, 0);
+    let world = World::create(name, env.clock.clone());
+    let endpoint = crate::tests::endpoint(name);
+    let request =
+        OpenRequest { pipeline: name, task: 0, endpoint: &endpoint, routes: &[], secrets: &NoSecrets, runtime: Handle::current() };
+    let store = crate::memory::open_store(&request).unwrap();
+    let patience = Patience { timeout: None, pause_max: Duration::from_secs(1) };
+    let retries = Arc::new(Retries::new(env, Voice::new("p".into(), 0, Arc::new(Heard::default())), End::Sink, patience));
+    let (sender, results) = channel();
+    let uploader = Uploader::new(vec![store], retries.clone(), Handle::current(), sender);
+    Case { world, uploader, results, budget: Budget::new(100_000_000), retries }
+}
+
+fn file(key: &str, parts: &[usize]) -> EncodedFile {
+    let bytes = parts.iter().sum::<usize>() as u64;
+    let facts = FileFacts { key: key.to_owned(), route: 0, first: Position(0), last: Position(9), records: 10, bytes };
+    EncodedFile { facts, parts: parts.iter().map(|length| Bytes::from(vec![b'x'; *length])).collect() }
+}
+
+fn set(files: Vec<EncodedFile>) -> EncodedSet {
+    let delta = Delta::new(Position(0), Position(10));
+    EncodedSet { id: SetId(1), partition: PartitionId(0), delta, reason: RollReason::Stop, files }
+}
+
+impl Case {
+    fn start(&self, set: EncodedSet) -> Upload {
+        let bytes: u64 = set.files.iter().map(|file| file.facts.bytes).sum();
+        self.uploader.start(set, self.budget.lease(Place::Moving, bytes as usize))
+    }
+
+    async fn result(&self) -> SetResult {
+        for _ in 0..5_000 {
+            if let Ok(result) = self.results.try_recv() {
+                return result;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("no result");
+    }
+
+    async fn quiet(&self) {
+        for _ in 0..5_000 {
+            if self.uploader.is_quiet() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("still at work");
+    }
+}
+
+#[tokio::test]
+async fn files_are_prepared_in_parts_and_not_visible() {
+    let case = case("upload-parts");
+    let _upload = case.start(set(vec![file("b", &[PART_BYTES, PART_BYTES, 3]), file("a", &[0])]));
+    let SetResult::Staged(staged) = case.result().await else { panic!("not staged") };
+    let shape: Vec<_> =
+        staged.files.iter().map(|file| (file.facts.key.as_str(), file.parts.iter().map(|part| part.number).collect())).collect();
+    assert_eq!(shape, [("a", vec![1]), ("b", vec![1, 2, 3])]);
+    assert_eq!((case.world.objects().len(), case.world.uploads_open()), (0, 2));
+    case.quiet().await;
+    assert_eq!(case.budget.used_bytes(), 0, "every part gave its bytes back");
+}
+
+#[tokio::test]
+async fn a_set_that_nobody_wants_is_cleaned_up() {
+    let case = case("upload-unwanted");
+    case.world.fault(Fault { op: Op::Part, when: When::Always, what: What::away() });
+    let upload = case.start(set(vec![file("a", &[10])]));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(case.world.uploads_open(), 1);
+    drop(upload);
+    assert!(matches!(case.result().await, SetResult::Failed { .. }));
+    case.quiet().await;
+    assert_eq!((case.world.uploads_open(), case.budget.used_bytes()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_staged_set_can_be_abandoned() {
+    let case = case("upload-abandoned");
+    let _upload = case.start(set(vec![file("a", &[10]), file("b", &[10])]));
+    let SetResult::Staged(staged) = case.result().await else { panic!("not staged") };
+    case.uploader.abandon(staged);
+    case.quiet().await;
+    assert_eq!(case.world.uploads_open(), 0);
+}
+
+#[tokio::test]
+async fn one_file_that_fails_fails_the_set() {
+    let case = case("upload-fails");
+    let denied = ConnectorError::new(ErrorKind::Denied, "no right");
+    case.world.fault(Fault { op: Op::Begin, when: When::Nth(2), what: What::Fail(denied) });
+    let _upload = case.start(set(vec![file("a", &[10]), file("b", &[10])]));
+    let SetResult::Failed { error, .. } = case.result().await else { panic!("not failed") };
+    case.quiet().await;
+    assert_eq!((error.kind, case.world.uploads_open()), (ErrorKind::Denied, 0));
+}
+
+#[tokio::test]
+async fn giving_up_ends_retries() {
+    let case = case("upload-give-up");
+    case.world.fault(Fault { op: Op::Begin, when: When::Always, what: What::away() });
+    let _upload = case.start(set(vec![file("a", &[10])]));
+    case.retries.give_up();
+    assert!(matches!(case.result().await, SetResult::Failed { .. }));
+}
