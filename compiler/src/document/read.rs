@@ -129,7 +129,8 @@ impl<'a> Context<'a> {
         let errors = self.errors(&keys, shared);
         let endpoints = chosen.each_ref().map(|chosen| chosen.as_ref().map(|chosen| self.endpoint(chosen, &homes, shared)));
         let document = match (name.clone(), kcql.clone(), delivery, errors, endpoints) {
-            (Some(name), Some(kcql), Ok(delivery), Ok(errors), [Some(source), Some(sink)]) => {
+            // A misspelt key is a value that nobody knows: what follows from its default would be a second error of one mistake.
+            (Some(name), Some(kcql), Ok(delivery), Ok(errors), [Some(source), Some(sink)]) if meant.is_empty() => {
                 Some(Document { name, delivery, source, sink, kcql, errors })
             }
             _ => None,
