@@ -246,3 +246,109 @@ impl Report {
 fn position(view: &View) -> Option<(FileId, usize, usize)> {
     view.primary.as_ref().map(|label| (label.file, label.span.start, label.span.end))
 }
+
+#[cfg(test)]
+mod tests {
+    use thiserror::Error;
+
+    use super::*;
+    use crate::yaml::{Segment, YamlError};
+
+    #[derive(Debug, Error, Diagnostic)]
+    #[error("{message}")]
+    #[diagnostic(code(KP0201), severity(Warning), help("remove it"))]
+    struct Minor {
+        message: &'static str,
+        #[label("here")]
+        span: Span,
+    }
+
+    fn tab(start: usize) -> YamlError {
+        YamlError::Tab { span: Span::new(start, start + 1) }
+    }
+
+    fn sources() -> (Sources, FileId, FileId) {
+        let mut sources = Sources::new();
+        let first = sources.add("a.yaml", "one\ntwo é three\n");
+        let second = sources.add("b.yaml", "four\n");
+        (sources, first, second)
+    }
+
+    fn places(views: &[View]) -> Vec<String> {
+        let place = |label: &LabelView| format!("{}:{}", label.name, label.begin);
+        views.iter().map(|view| view.primary.as_ref().map(place).unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn diagnostics_come_once_by_file_and_byte() {
+        let (sources, first, second) = sources();
+        let mut report = Report::default();
+        for entry in [Entry::new(second, tab(0)), Entry::new(first, tab(5)), Entry::new(first, tab(1)), Entry::new(first, tab(5))] {
+            report.push(entry);
+        }
+        let mut more = Report::default();
+        more.push(Entry::new(second, Minor { message: "minor", span: Span::new(0, 1) }));
+        report.append(more);
+        assert_eq!(places(&report.views(&sources)), ["a.yaml:1:2", "a.yaml:2:2", "b.yaml:1:1", "b.yaml:1:1"]);
+        assert_eq!((report.count(&sources, Severity::Error), report.count(&sources, Severity::Warning)), (3, 1));
+        assert!(report.has_errors() && report.entries().len() == 5);
+    }
+
+    #[test]
+    fn errors_are_shown_before_warnings_where_not_all_fit() {
+        let (sources, first, second) = sources();
+        let mut report = Report::default();
+        report.push(Entry::new(first, Minor { message: "minor", span: Span::new(0, 1) }));
+        report.push(Entry::new(first, tab(5)));
+        report.push(Entry::new(second, tab(2)));
+        let (shown, hidden) = report.shown(&sources, 2);
+        assert_eq!((places(&shown), hidden), (vec!["a.yaml:2:2".to_owned(), "b.yaml:1:3".to_owned()], 1));
+        let (shown, hidden) = report.shown(&sources, 20);
+        assert_eq!((shown.len(), hidden), (3, 0));
+    }
+
+    #[test]
+    fn a_view_has_every_label_in_every_unit() {
+        let (sources, first, second) = sources();
+        let at = Location::new(second, Span::new(0, 4));
+        let entry = Entry::new(first, Minor { message: "minor", span: Span::new(8, 10) }).label(at, "there").fix(at, "five");
+        let view = entry.view(&sources);
+        let primary = view.primary.unwrap();
+        assert_eq!((primary.begin.to_string().as_str(), primary.end.to_string().as_str(), primary.text.as_str()), ("2:5", "2:6", "here"));
+        assert_eq!((view.secondary[0].name.as_str(), view.secondary[0].text.as_str()), ("b.yaml", "there"));
+        assert_eq!((view.code.as_str(), view.severity, view.help.as_deref()), ("KP0201", Severity::Warning, Some("remove it")));
+        assert_eq!(view.fixes, [Edit { at, replacement: "five".to_owned() }]);
+        let beyond = Entry::new(second, tab(900)).view(&sources).primary.unwrap();
+        assert_eq!((beyond.span, beyond.begin.to_string().as_str()), (Span::new(5, 5), "2:1"));
+    }
+
+    #[test]
+    fn labels_of_a_scalar_are_mapped_into_the_file() {
+        let (sources, first, _) = sources();
+        let segments = vec![Segment { decoded: Span::new(0, 3), source: Span::new(4, 7), whole: false }];
+        let map = Arc::new(ScalarMap::new(Location::new(first, Span::new(4, 7)), segments));
+        let view = Entry::mapped(&map, Minor { message: "minor", span: Span::new(1, 2) }).view(&sources);
+        let primary = view.primary.unwrap();
+        assert_eq!((primary.span, primary.begin.to_string().as_str()), (Span::new(5, 6), "2:2"));
+    }
+
+    #[test]
+    fn secrets_are_masked_byte_for_byte() {
+        let (sources, first, second) = sources();
+        let mut report = Report::default();
+        report.mask(Location::new(first, Span::new(2, 10)));
+        report.mask(Location::new(first, Span::new(99, 120)));
+        assert_eq!(report.masked_text(&sources, first), "on*\n****** three\n");
+        assert_eq!(report.masked_text(&sources, second), "four\n");
+        report.mask(Location::new(first, Span::new(8, 9)));
+        assert!(!report.masked_text(&sources, first).contains('é'));
+    }
+
+    #[test]
+    fn half_a_character_is_never_cut_out() {
+        let (sources, first, _) = sources();
+        let mut report = Report::default();
+        report.mask(Location::new(first, Span::new(0, 9)));
+        assert_eq!(report.masked_text(&sources, first).len(), sources.file(first).text.len());
+    }
+}
