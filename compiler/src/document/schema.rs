@@ -80,13 +80,16 @@ impl Context<'_> {
         }
         let mut schema = Vec::with_capacity(entries.len());
         let mut absent = false;
-        let mut cut = false;
-        for entry in entries {
-            // The rest of a type that a comma cut in two: said already.
-            if std::mem::take(&mut cut) && entry.value.is_null() {
+        let mut cut_off = 0;
+        for (index, entry) in entries.iter().enumerate() {
+            if index < cut_off {
                 continue;
             }
-            cut = entry.value.scalar().is_some_and(|scalar| scalar.is_plain() && is_cut(&scalar.text));
+            if let Some((next, at)) = cut_off_type(&entries[index..]) {
+                self.unquoted_comma(at);
+                (cut_off, absent) = (index + next, true);
+                continue;
+            }
             fields.path.push(entry.key.clone());
             fields.places.insert(fields.path.clone(), entry.at);
             match self.field_type(fields, &entry.value) {
@@ -122,22 +125,23 @@ impl Context<'_> {
                     let map = resolved.map.unwrap_or_else(|| self.map(node, scalar));
                     let at = map.locate(Span::new(error.start.min(resolved.text.len()), error.end.min(resolved.text.len())));
                     let at = if at.span.is_empty() { node.place() } else { at };
-                    if scalar.is_plain() && is_cut(&scalar.text) {
-                        self.cut_type(node, &scalar.text);
-                    } else {
-                        self.schema_error(at, error.to_string(), "in this type", error.kind.help());
-                    }
+                    self.schema_error(at, error.to_string(), "in this type", error.kind.help());
                     Absent
                 })
             }
         }
     }
 
-    /// `{ amount: decimal(12,2) }`, which YAML reads as two entries.
-    fn cut_type(&mut self, node: &Node, text: &str) {
-        let what = format!("the type `{text}` is cut off: inside `{{ }}` a comma ends a value");
-        let help = "quote the type, as in `amount: \"decimal(12,2)\"`, or write the fields below each other".to_owned();
-        self.schema_error(node.place(), what, "the comma behind this belongs to YAML", Some(help));
+    /// `{ amount: decimal(12,2) }`: to YAML the comma ends the value.
+    fn unquoted_comma(&mut self, at: Location) {
+        let text = self.sources.text(at);
+        let error = DocumentError::Schema {
+            what: "a comma inside braces ends the value, so this type is cut off".to_owned(),
+            span: at.span,
+            label: "put this type in quotes".to_owned(),
+            help: Some(format!("write \"{text}\", or one field a line without braces")),
+        };
+        self.error_with_fix(at, error, Some((at, format!("\"{text}\""))));
     }
 
     fn schema_error(&mut self, at: Location, what: String, label: &str, help: Option<String>) {
@@ -145,10 +149,24 @@ impl Context<'_> {
     }
 }
 
-/// True for a type with an opening mark that nothing closes.
-fn is_cut(text: &str) -> bool {
-    let count = |mark: char| text.matches(mark).count();
-    count('(') > count(')') || count('<') > count('>')
+/// A type that ends inside its brackets, and the keys after it that complete it: how many entries they are, and where they stand.
+fn cut_off_type(entries: &[Entry]) -> Option<(usize, Location)> {
+    let open = |text: &str| text.matches(['(', '<']).count() as isize - text.matches([')', '>']).count() as isize;
+    let (first, rest) = entries.split_first()?;
+    let mut depth = open(&first.value.scalar().filter(|scalar| scalar.is_plain())?.text);
+    for (index, entry) in rest.iter().enumerate() {
+        if depth <= 0 {
+            return None;
+        }
+        let value = entry.value.scalar()?;
+        depth += open(&entry.key) + open(&value.text);
+        if depth == 0 {
+            let end = if value.text.is_empty() { entry.at.span.end } else { entry.value.at.span.end };
+            let span = Span::new(first.value.at.span.start, end.max(first.value.at.span.end));
+            return Some((index + 2, Location::new(first.value.at.file, span)));
+        }
+    }
+    None
 }
 
 /// `file: orders.avsc`, and not a column called `file`.

@@ -271,6 +271,10 @@ fn schemas_are_typed_with_their_places() {
 fn wrong_schemas_point_at_the_wrong_part() {
     source("    value: { schema: { id: bigit } }", &["6:28 KP0235 [in this type]"]);
     source("    value: { schema: { id: array<strig> } }", &["6:34 KP0235 [in this type]"]);
+    source(
+        "    value: { schema: { a: decimal(12,2) not null, b: array<decimal(3,1)> } }",
+        &["6:27 KP0235 [put this type in quotes]", "6:54 KP0235 [put this type in quotes]"],
+    );
     source("    value: { schema: {} }", &["6:22 KP0235 [no field]"]);
     source("    value: { schema: avro }", &["6:22 KP0221 [not fields and their types, a file, or `infer`]"]);
     source("    value: { schema: { file: no.avsc } }", &["6:30 KP0352 [its content is needed here]"]);
@@ -407,6 +411,6 @@ fn fixes_are_edits_of_the_file() {
 fn a_comma_inside_a_type_is_explained_once() {
     let said = said(&from_kafka("    value: { schema: { id: bigint, amount: decimal(12,2) not null, at: date } }"));
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("p.yaml:6:44 KP0235 the type `decimal(12` is cut off: inside `{ }` a comma ends a value"), "{said:?}");
-    assert!(said[0].contains("quote the type"), "{said:?}");
+    assert!(said[0].starts_with("p.yaml:6:44 KP0235 a comma inside braces ends the value"), "{said:?}");
+    assert!(said[0].contains("write \"decimal(12,2) not null\""), "{said:?}");
 }

@@ -134,6 +134,10 @@ fn quote(text: &str, at: usize) -> Option<YamlError> {
 
 fn unclosed(text: &str, at: usize, open: &[Open]) -> Option<YamlError> {
     let innermost = open.last()?;
+    let item = text[innermost.start + 1..at.max(innermost.start + 1)].rsplit([',', '[', '{', '\n']).next().unwrap_or_default();
+    if text[at..].starts_with(':') && item.contains(": ") {
+        return Some(YamlError::SecondColon { span: Span::new(at, at + 1) });
+    }
     let bracket = innermost.bracket?;
     let close = if bracket == '[' { ']' } else { '}' };
     let line = line_start(text, at);

@@ -92,6 +92,7 @@ fn mistakes_are_named_where_they_are() {
     check("a:\n  b: 1\n   c: 2\n", &["KP0206 c, 1"]);
     check("a: 1\n  b: 2\n", &["KP0206 b, 1"]);
     check("a: b: c\n", &["KP0207 :"]);
+    check("a: { b: x<c: d> }\n", &["KP0207 :"]);
     check("a: 1\nbad line\nc: 2\n", &["KP0207 bad line"]);
     check("a: \"x\nb: 1\n", &["KP0208 \""]);
     check("a: 'x\n", &["KP0208 '"]);
