@@ -417,4 +417,83 @@ mod tests {
             }
         }
     }
+
+    /// True if a topic matches a filter, straight from the standard.
+    fn matches(filter: &[String], topic: &[&str]) -> bool {
+        match (filter.split_first(), topic.split_first()) {
+            (None, None) => true,
+            (Some((level, _)), _) if level == "#" => true,
+            (Some((level, filter)), Some((name, topic))) => (level == "+" || level == name) && matches(filter, topic),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    fn level() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec!["a", "b", "", "+"])
+    }
+
+    fn any_filter() -> impl Strategy<Value = String> {
+        (prop::collection::vec(level(), 1..4), any::<bool>())
+            .prop_map(|(levels, rest)| format!("{}{}", levels.join("/"), if rest { "/#" } else { "" }))
+            .prop_filter("a filter has at least one character", |filter| !filter.is_empty())
+    }
+
+    proptest! {
+        #[test]
+        fn filters_that_share_a_topic_overlap(
+            a in any_filter(),
+            b in any_filter(),
+            topic in prop::collection::vec(prop::sample::select(vec!["a", "b", ""]), 1..5),
+        ) {
+            let (a, b) = (filter(&a), filter(&b));
+            if matches(&a.levels, &topic) && matches(&b.levels, &topic) {
+                prop_assert!(a.overlaps(&b), "{a:?} {b:?} {topic:?}");
+            }
+        }
+
+        #[test]
+        fn overlap_has_no_direction(a in any_filter(), b in any_filter()) {
+            prop_assert_eq!(filter(&a).overlaps(&filter(&b)), filter(&b).overlaps(&filter(&a)));
+        }
+
+        #[test]
+        fn what_passes_stays_below_its_root(text in "[a./\\\\ -]{0,20}") {
+            if let Ok(folder) = check_folder(&text) {
+                prop_assert!(!folder.starts_with('/') && !folder.ends_with('/') && !folder.contains("//"));
+                prop_assert!(folder.split('/').all(|part| part != ".." && part != "." && !part.is_empty()));
+            }
+        }
+    }
+
+    #[test]
+    fn messages_say_the_rule() {
+        let messages: Vec<String> = [
+            check_topic("").unwrap_err(),
+            check_topic(&"x".repeat(300)).unwrap_err(),
+            check_topic(".").unwrap_err(),
+            MqttFilter::parse("a/b#").unwrap_err(),
+            MqttFilter::parse("$share/g").unwrap_err(),
+            check_bucket("a_b").unwrap_err(),
+            check_bucket("a").unwrap_err(),
+            BucketTarget::parse("aaa:b:c").unwrap_err(),
+            check_path("a\u{0}b").unwrap_err(),
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        assert_eq!(
+            messages,
+            [
+                "the name is empty",
+                "a Kafka topic has at most 249 characters, this one has 300",
+                "a Kafka topic cannot be called `.`",
+                "`#` must be the last level of an MQTT filter and stand alone in it, but here is `b#`",
+                "a shared subscription is written `$share/group/filter`; the filter is missing",
+                "`a_b` is not a bucket name: it has other characters than letters, digits, `.` and `-`",
+                "`a` is not a bucket name: it must have 3 to 63 characters",
+                "the target has more than one `:`",
+                "the path `a\\u{0}b` has a control character",
+            ]
+        );
+    }
 }

@@ -325,4 +325,70 @@ mod tests {
         assert_eq!(guarantee("exactly_once"), Some(Guarantee::ExactlyOnce));
         assert_eq!(guarantee("once"), None);
     }
+
+    /// Every combination of what the proof looks at.
+    fn all(check: impl Fn(&Facts<'_>)) {
+        let flags = |flag| if flag { with("clean_session", OptionValue::Boolean(true)) } else { Options::default() };
+        for replay in [Replay::FromPosition, Replay::Unacknowledged] {
+            for kind in [SinkKind::Files, SinkKind::Records] {
+                for qos in [None, Some(0), Some(1), Some(2)] {
+                    for clean in [false, true] {
+                        for acks in [None, Some("1"), Some("all")] {
+                            for asked in [None, Some(Guarantee::AtMostOnce), AT_LEAST, EXACTLY] {
+                                let mut source_options = flags(clean);
+                                source_options.0.extend(qos.map(|qos| ("qos".to_owned(), OptionValue::Integer(qos))));
+                                let sink_options =
+                                    acks.map_or_else(Options::default, |acks| with("acks", OptionValue::Text(acks.to_owned())));
+                                check(&Facts {
+                                    source: &source(replay),
+                                    source_options: &source_options,
+                                    sink: &sink(kind),
+                                    sink_options: &sink_options,
+                                    errors: &errors(Tolerance::None),
+                                    asked,
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_promise_is_weaker_than_what_is_asked_or_stronger_than_the_sink() {
+        all(|facts| {
+            if let Ok(promise) = prove(facts) {
+                assert!(facts.asked.is_none_or(|asked| asked <= promise.guarantee), "{facts:?}");
+                assert!(promise.guarantee <= facts.sink.guarantee, "{facts:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn asking_for_less_is_never_refused_where_more_is_not() {
+        all(|facts| {
+            let weaker = match facts.asked {
+                Some(Guarantee::ExactlyOnce) => Some(Guarantee::AtLeastOnce),
+                Some(Guarantee::AtLeastOnce) => Some(Guarantee::AtMostOnce),
+                Some(Guarantee::AtMostOnce) | None => None,
+            };
+            if prove(facts).is_ok() {
+                assert_eq!(prove(&Facts { asked: weaker, ..*facts }), prove(facts), "{facts:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_can_lose_says_so() {
+        all(|facts| {
+            let can_lose = facts.source.replay == Replay::Unacknowledged
+                && (facts.source_options.integer("qos") == Some(0) || facts.source_options.flag("clean_session"));
+            let can_lose = can_lose || (facts.sink.kind == SinkKind::Records && facts.sink_options.text("acks") == Some("1"));
+            let promise = prove(&Facts { asked: None, ..*facts });
+            let at_most_once = promise.is_ok_and(|promise| promise.guarantee == Guarantee::AtMostOnce);
+            let straight_into_files = facts.source.replay == Replay::Unacknowledged && facts.sink.kind == SinkKind::Files;
+            assert_eq!(at_most_once, can_lose && !straight_into_files, "{facts:?}");
+        });
+    }
 }

@@ -39,7 +39,7 @@ pub enum AvroError {
 ///
 /// The first part that is wrong or has no column type.
 pub fn from_avro(root: &Value) -> Result<Schema, AvroError> {
-    let mut reader = Reader { named: Vec::new(), open: Vec::new(), fields: 0 };
+    let mut reader = Reader { named: Vec::new(), open: Vec::new(), fields: 0, namespace: String::new() };
     match reader.data_type(root, "", 0)?.0 {
         DataType::Struct(fields) => Ok(fields),
         _ => Err(AvroError::Shape { path: String::new(), what: "the root must be a record" }),
@@ -52,6 +52,8 @@ struct Reader {
     /// Records that are being read.
     open: Vec<String>,
     fields: usize,
+    /// The namespace of the record around.
+    namespace: String,
 }
 
 impl Reader {
@@ -134,9 +136,10 @@ impl Reader {
 
     fn record(&mut self, object: &Map<String, Value>, path: &str, depth: usize) -> Result<DataType, AvroError> {
         let shape = |what| AvroError::Shape { path: path.to_owned(), what };
-        let names = names(object);
         let before = self.open.len();
-        self.open.extend(names);
+        self.open.extend(names(object, &self.namespace));
+        let inner = namespace(object, &self.namespace);
+        let outer = std::mem::replace(&mut self.namespace, inner);
         let list = object.get("fields").and_then(Value::as_array).ok_or_else(|| shape("a record has `fields`"))?;
         let mut fields: Vec<Field> = Vec::new();
         for field in list {
@@ -153,13 +156,14 @@ impl Reader {
             fields.push(Field { name: name.to_owned(), data_type, nullable });
         }
         self.open.truncate(before);
+        self.namespace = outer;
         let data_type = DataType::Struct(fields);
         self.remember(object, &data_type);
         Ok(data_type)
     }
 
     fn remember(&mut self, object: &Map<String, Value>, data_type: &DataType) {
-        for name in names(object) {
+        for name in names(object, &self.namespace) {
             self.named.push((name, data_type.clone()));
         }
     }
@@ -185,11 +189,21 @@ fn size(data_type: &DataType) -> usize {
 }
 
 /// The short and the full name of a named type; none for an anonymous one.
-fn names(object: &Map<String, Value>) -> Vec<String> {
+fn names(object: &Map<String, Value>, around: &str) -> Vec<String> {
     let Some(name) = object.get("name").and_then(Value::as_str) else { return Vec::new() };
-    match object.get("namespace").and_then(Value::as_str) {
-        Some(namespace) => vec![name.to_owned(), format!("{namespace}.{name}")],
-        None => vec![name.to_owned()],
+    let short = name.rsplit('.').next().unwrap_or(name);
+    match namespace(object, around).as_str() {
+        "" => vec![short.to_owned()],
+        namespace => vec![short.to_owned(), format!("{namespace}.{short}")],
+    }
+}
+
+/// The namespace of a named type: in its name, beside it, or that of the record around it.
+fn namespace(object: &Map<String, Value>, around: &str) -> String {
+    let word = |key: &str| object.get(key).and_then(Value::as_str);
+    match word("name").and_then(|name| name.rsplit_once('.')) {
+        Some((namespace, _)) => namespace.to_owned(),
+        None => word("namespace").unwrap_or(around).to_owned(),
     }
 }
 
@@ -299,5 +313,47 @@ mod tests {
         assert_eq!(read(Value::Array(pairs)), Err(AvroError::TooLarge));
         let many: Vec<Value> = (0..5000).map(|n| json!({"name": format!("f{n}"), "type": "int"})).collect();
         assert_eq!(read(Value::Array(many)), Err(AvroError::TooLarge));
+    }
+
+    #[test]
+    fn a_schema_as_a_registry_has_it() {
+        let text = r#"{
+            "type": "record", "name": "Order", "namespace": "shop", "doc": "an order",
+            "fields": [
+                {"name": "id", "type": "string", "doc": "a UUID"},
+                {"name": "customer", "type": {"type": "record", "name": "Customer", "fields": [
+                    {"name": "name", "type": ["null", "string"], "default": null},
+                    {"name": "address", "type": ["null", {"type": "record", "name": "Address", "fields": [
+                        {"name": "city", "type": "string"}
+                    ]}], "default": null}
+                ]}},
+                {"name": "billing", "type": ["null", "shop.Address"], "default": null},
+                {"name": "lines", "type": {"type": "array", "items": {"type": "record", "name": "Line", "fields": [
+                    {"name": "sku", "type": "string"},
+                    {"name": "price", "type": {"type": "fixed", "name": "Money", "size": 8, "logicalType": "decimal", "precision": 18, "scale": 4}}
+                ]}}},
+                {"name": "total", "type": "Money"},
+                {"name": "placed", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+                {"name": "labels", "type": {"type": "map", "values": "string"}}
+            ]
+        }"#;
+        let schema = from_avro(&serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(
+            show(&schema),
+            "{ id: string not null, customer: { name: string, address: { city: string not null } } not null, \
+             billing: { city: string not null }, \
+             lines: array<{ sku: string not null, price: decimal(18,4) not null } not null> not null, \
+             total: decimal(18,4) not null, placed: timestamp not null, labels: json not null }"
+        );
+    }
+
+    #[test]
+    fn messages_name_the_field() {
+        let message = |fields| read(fields).unwrap_err().to_string();
+        let union = json!([{"name": "a", "type": {"type": "record", "name": "r", "fields": [{"name": "b", "type": ["int", "long"]}]}}]);
+        assert_eq!(message(union), "the field `a.b` has the Avro type `union`, which has no column type");
+        assert_eq!(message(json!([{"name": "a", "type": {"type": "array"}}])), "the Avro schema is wrong at `a`: an array has `items`");
+        assert_eq!(message(json!([{"name": "a", "type": "root"}])), "the record `root` contains itself, so it has no columns");
+        assert_eq!(message(json!([{"name": "a", "type": 5}])), "the Avro schema is wrong at `a`: a type is a name, an object or a list");
     }
 }

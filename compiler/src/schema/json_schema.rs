@@ -230,4 +230,44 @@ mod tests {
         assert_eq!(read(itself), Err(JsonSchemaError::TooLarge));
         assert_eq!(read(json!({"$ref": "#"})), Err(JsonSchemaError::TooLarge));
     }
+
+    #[test]
+    fn a_schema_as_people_write_it() {
+        let text = r##"{
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Reading",
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["device", "at"],
+            "properties": {
+                "device": {"type": "string", "minLength": 1},
+                "at": {"type": "string", "format": "date-time"},
+                "value": {"type": ["number", "null"]},
+                "unit": {"type": "string", "enum": ["C", "F"]},
+                "position": {"type": "object", "required": ["x"], "properties": {"x": {"type": "number"}, "y": {"type": "number"}}},
+                "tags": {"type": "array", "items": {"$ref": "#/definitions/tag"}},
+                "history": {"type": "array"},
+                "code": {"enum": [1, 2]},
+                "count": {"type": ["integer", "number"]}
+            },
+            "definitions": {"tag": {"type": ["string", "null"], "maxLength": 20}}
+        }"##;
+        let schema = from_json_schema(&serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(
+            show(&schema),
+            "{ device: string not null, at: timestamp not null, value: double, unit: string, \
+             position: { x: double not null, y: double }, tags: array<string>, history: json, code: json, count: double }"
+        );
+    }
+
+    #[test]
+    fn depth_and_size_have_limits() {
+        let mut deep = json!({"type": "string"});
+        for _ in 0..40 {
+            deep = json!({"type": "array", "items": deep});
+        }
+        assert_eq!(read(json!({"properties": {"a": deep}})), Err(JsonSchemaError::TooLarge));
+        let many: Map<String, Value> = (0..5000).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect();
+        assert_eq!(read(json!({"properties": many})), Err(JsonSchemaError::TooLarge));
+    }
 }

@@ -102,6 +102,67 @@ mod tests {
 
     const EVENING: &str = "2022-03-07T21:05:09.0123+11:00[Australia/Sydney]";
 
+    /// What java.time's formatter writes in English for three times; weeks apart, which depend on a country there and are ISO's here.
+    const JAVA: &[(&str, &str, &str, &str)] = &[
+        ("yyyy/MM/dd/HH", "2022/03/07/21", "2024/12/30/00", "0987/01/01/12"),
+        ("yy-M-d", "22-3-7", "24-12-30", "87-1-1"),
+        ("y", "2022", "2024", "987"),
+        ("yyy", "2022", "2024", "987"),
+        ("uuuu", "2022", "2024", "0987"),
+        ("Q", "1", "4", "1"),
+        ("QQ", "01", "04", "01"),
+        ("MMM", "Mar", "Dec", "Jan"),
+        ("MMMM", "March", "December", "January"),
+        ("LL", "03", "12", "01"),
+        ("L", "3", "12", "1"),
+        ("d", "7", "30", "1"),
+        ("dd", "07", "30", "01"),
+        ("D", "66", "365", "1"),
+        ("DDD", "066", "365", "001"),
+        ("E", "Mon", "Mon", "Mon"),
+        ("EEE", "Mon", "Mon", "Mon"),
+        ("EEEE", "Monday", "Monday", "Monday"),
+        ("H", "21", "0", "12"),
+        ("HH", "21", "00", "12"),
+        ("k", "21", "24", "12"),
+        ("kk", "21", "24", "12"),
+        ("h a", "9 PM", "12 AM", "12 PM"),
+        ("hh:mm a", "09:05 PM", "12:00 AM", "12:34 PM"),
+        ("K a", "9 PM", "0 AM", "0 PM"),
+        ("KK", "09", "00", "00"),
+        ("m", "5", "0", "34"),
+        ("mm", "05", "00", "34"),
+        ("s", "9", "0", "56"),
+        ("ss", "09", "00", "56"),
+        ("S", "0", "0", "7"),
+        ("SSS", "012", "000", "789"),
+        ("SSSSSS", "012300", "000000", "789000"),
+        ("SSSSSSSSS", "012300000", "000000000", "789000000"),
+        ("X", "+11", "Z", "-0330"),
+        ("XX", "+1100", "Z", "-0330"),
+        ("XXX", "+11:00", "Z", "-03:30"),
+        ("x", "+11", "+00", "-0330"),
+        ("xx", "+1100", "+0000", "-0330"),
+        ("xxx", "+11:00", "+00:00", "-03:30"),
+        ("Z", "+1100", "+0000", "-0330"),
+        ("'year'=yyyy/'month'=MM/'day'=dd", "year=2022/month=03/day=07", "year=2024/month=12/day=30", "year=0987/month=01/day=01"),
+        ("''yyyy''", "'2022'", "'2024'", "'0987'"),
+        ("'o''clock' HH", "o'clock 21", "o'clock 00", "o'clock 12"),
+        ("yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "2022-03-07T21:05:09.012+11:00", "2024-12-30T00:00:00.000Z", "0987-01-01T12:34:56.789-03:30"),
+        ("yyyyMMdd", "20220307", "20241230", "09870101"),
+        ("HH_mm", "21_05", "00_00", "12_34"),
+        ("dd.MM.yyyy", "07.03.2022", "30.12.2024", "01.01.0987"),
+    ];
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_java() {
+        let times = [EVENING, "2024-12-30T00:00:00Z[UTC]", "0987-01-01T12:34:56.789-03:30[-03:30]"];
+        for (pattern, first, second, third) in JAVA {
+            let written = times.map(|time| format(pattern, time));
+            assert_eq!(written, [*first, *second, *third], "{pattern}");
+        }
+    }
+
     #[test]
     fn folders_of_a_day() {
         assert_eq!(format("yyyy/MM/dd/HH", EVENING), "2022/03/07/21");
