@@ -285,3 +285,94 @@ fn values_are_shown_as_they_are_written() {
     let map = [("a".to_owned(), OptionValue::Bytes(2048)), ("b".to_owned(), OptionValue::DurationMs(0))];
     assert_eq!(show(&OptionValue::Map(map.into())), "{ a: 2KiB, b: 0ms }");
 }
+
+#[test]
+fn a_dead_letter_topic_on_another_cluster_needs_a_restart() {
+    let letter = |broker: &str| {
+        let mut pipeline = pipeline();
+        pipeline.errors.tolerance = Tolerance::All;
+        let cluster = Endpoint { connector: "log".to_owned(), options: options(&[("brokers", broker)]) };
+        pipeline.errors.dead_letter = Some(DeadLetter { topic: "dlq".to_owned(), cluster });
+        pipeline
+    };
+    let diff = diff(Some(&letter("a:1")), Some(&letter("b:1")), &CATALOG).unwrap();
+    let changes: Vec<(&str, ChangeClass)> = diff.changes.iter().map(|change| (change.path.as_str(), change.class)).collect();
+    assert_eq!(changes, [("errors.dead_letter.cluster", ChangeClass::Restart)]);
+}
+
+#[test]
+fn statements_may_change_places() {
+    let two = |first: &str, second: &str| {
+        let mut pipeline = pipeline();
+        pipeline.routes = vec![route(first, first), route(second, second)];
+        pipeline
+    };
+    let diff = diff(Some(&two("a", "b")), Some(&two("b", "a")), &CATALOG).unwrap();
+    assert_eq!(diff.action, Action::None, "{:?}", diff.changes);
+}
+
+#[test]
+fn a_statement_that_goes_while_another_comes() {
+    let mut before = pipeline();
+    before.routes.push(route("users", "users"));
+    let mut after = pipeline();
+    after.routes.push(route("carts", "carts"));
+    let diff = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+    let paths: Vec<(&str, ChangeClass)> = diff.changes.iter().map(|change| (change.path.as_str(), change.class)).collect();
+    assert_eq!(
+        paths,
+        [("kcql[1].from", ChangeClass::GapRisk), ("kcql[1].into", ChangeClass::NewLayout)],
+        "taken for the same statement, which is the careful reading"
+    );
+}
+
+#[test]
+fn options_that_are_gone_or_of_nobody() {
+    assert_eq!(changed(|after| drop(after.source.options.0.remove("group"))), ["gap risk: source.log.group orders -> -"]);
+    assert_eq!(changed(|after| set(&mut after.source.options, "odd", "1")), ["restart: source.log.odd - -> 1"]);
+    assert_eq!(changed(|after| after.sink.connector = "log".to_owned()), ["new layout: sink store -> log"]);
+}
+
+#[test]
+fn values_are_read_in_another_format() {
+    assert_eq!(changed(|after| after.routes[0].decode.format = ValueFormat::Text), ["restart: kcql[0].value.format json -> text"]);
+    assert_eq!(changed(|after| tail(after).keep_partition_columns = false), ["schema break: kcql[0].partition.keep true -> false"]);
+}
+
+#[test]
+fn records_change_their_form() {
+    let with = |format| {
+        let mut pipeline = pipeline();
+        pipeline.routes[0].tail = Tail::Records(RecordTail { topic: TopicName::Fixed("t".to_owned()), key: KeyPlan::Keep, format });
+        pipeline
+    };
+    let json = Some(FileFormat::Json { compression: Compression::None });
+    let change = diff(Some(&with(None)), Some(&with(json)), &CATALOG).unwrap();
+    assert_eq!(change.worst(), ChangeClass::SchemaBreak);
+    assert_eq!(change.changes[0].before.as_deref(), Some("as it came"));
+    let files = diff(Some(&with(None)), Some(&pipeline()), &CATALOG).unwrap();
+    assert_eq!(files.action, Action::None, "records and files differ by their connector, which is the same here");
+}
+
+#[test]
+fn every_change_is_one_that_consent_covers() {
+    let before = pipeline();
+    let edits: [fn(&mut Pipeline); 6] = [
+        |after| set(&mut after.source.options, "group", "x"),
+        |after| set(&mut after.source.options, "from", "latest"),
+        |after| set(&mut after.sink.options, "endpoint", "x"),
+        |after| after.promise.guarantee = Guarantee::AtMostOnce,
+        |after| drop(after.routes[0].project.as_mut().unwrap().pop()),
+        |after| after.routes.clear(),
+    ];
+    let mut flags = Vec::new();
+    for edit in edits {
+        let mut after = pipeline();
+        edit(&mut after);
+        let change = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+        let consents = change.consents();
+        assert_eq!(consents.len(), 1, "{:?}", change.changes);
+        flags.extend(consents[0].flag());
+    }
+    assert_eq!(flags, ["--accept-gap", "--allow-replay", "--yes", "--allow-weaker", "--allow-schema-break", "--allow-delete"]);
+}

@@ -47,7 +47,11 @@ static LOG: ConnectorSpec = ConnectorSpec {
         replay: Replay::FromPosition,
     }),
     sink: Some(SinkSpec {
-        options: &[option("brokers", OptionKind::List(&OptionKind::HostPort)), option("tls.ca", OptionKind::Text)],
+        options: &[
+            option("brokers", OptionKind::List(&OptionKind::HostPort)),
+            option("tls.ca", OptionKind::Text),
+            option("client", OptionKind::Map(&["keep"])),
+        ],
         into: NameKind::KafkaTopicOrSource,
         clauses: &[],
         properties: &[],

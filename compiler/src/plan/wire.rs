@@ -353,4 +353,57 @@ mod tests {
     fn fingerprints_are_sha256() {
         assert_eq!(fingerprint(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
+
+    #[test]
+    fn a_secret_of_a_dead_letter_cluster_is_found_too() {
+        let secret = |place: &str| OptionValue::Secret(SecretRef::Inline { place: place.to_owned(), value: "x".to_owned() });
+        let nested = OptionValue::Map([("k".to_owned(), OptionValue::List(vec![secret("p.yaml:9")]))].into());
+        let mut pipeline = pipeline(SecretRef::Env("PW".to_owned()));
+        let options = Options([("sasl.password".to_owned(), secret("p.yaml:3")), ("client".to_owned(), nested)].into());
+        let cluster = Endpoint { connector: "kafka".to_owned(), options };
+        pipeline.errors.dead_letter = Some(crate::plan::DeadLetter { topic: "dlq".to_owned(), cluster });
+        let plan = SavedPlan { pipelines: vec![pipeline], inputs: Inputs::default() };
+        let places = vec!["p.yaml:3".to_owned(), "p.yaml:9".to_owned()];
+        assert_eq!(write_out(&plan), Err(WireError::InlineSecret { places }));
+    }
+
+    #[test]
+    fn what_is_gone_or_new_has_moved() {
+        let planned = saved().inputs;
+        let mut now = planned.clone();
+        now.files.clear();
+        now.offsets.clear();
+        now.applied.insert("q".to_owned(), Applied { etag: Some("e".to_owned()), sha256: fingerprint(b"q") });
+        assert_eq!(
+            moved(&planned, &now),
+            ["p.yaml is gone", "p: the committed offset of t/0 went back from 5 to -1", "q was applied by somebody else",]
+        );
+        assert!(moved(&Inputs::default(), &Inputs::default()).is_empty());
+    }
+
+    #[test]
+    fn an_etag_alone_is_no_move() {
+        let planned = saved().inputs;
+        let mut now = planned.clone();
+        if let Some(applied) = now.applied.get_mut("p") {
+            applied.etag = Some("other".to_owned());
+        }
+        assert!(moved(&planned, &now).is_empty(), "the bytes are the same");
+    }
+
+    #[test]
+    fn every_error_has_a_code_and_a_help() {
+        let errors = [
+            WireError::TooLarge(1),
+            WireError::NotAPlan("x".to_owned()),
+            WireError::Truncated { line: 1 },
+            WireError::Newer { format: 2, kpipe: "9".to_owned() },
+            WireError::Tampered,
+            WireError::InlineSecret { places: vec!["p.yaml:1".to_owned()] },
+        ];
+        for error in errors {
+            assert!(error.code().starts_with("KP0") && !error.help().is_empty(), "{error}");
+        }
+        assert_eq!(WireError::Truncated { line: 7 }.to_string(), "the plan is cut off after line 7");
+    }
 }

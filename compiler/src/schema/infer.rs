@@ -143,6 +143,8 @@ fn data_type(seen: Seen, count: &mut usize) -> Result<DataType, InferError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::show;
     use super::*;
 
@@ -189,5 +191,80 @@ mod tests {
         assert_eq!(infer(&[&deep]), Err(InferError::TooLarge));
         let fields: Vec<String> = (0..5000).map(|n| format!("\"f{n}\": 1")).collect();
         assert_eq!(infer(&[&format!("{{{}}}", fields.join(","))]), Err(InferError::TooLarge));
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            (-1e9..1e9_f64).prop_map(Value::from),
+            "[a-z]{0,3}".prop_map(Value::from),
+        ];
+        scalar.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                prop::collection::vec(("[a-c]", inner), 0..3).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// True if a value can be a column of this type.
+    fn fits(value: &Value, data_type: &DataType) -> bool {
+        match (value, data_type) {
+            (Value::Null, _) | (_, DataType::Json) => true,
+            (Value::Bool(_), DataType::Boolean) | (Value::String(_), DataType::String) => true,
+            (Value::Number(number), DataType::Int64) => number.is_i64(),
+            (Value::Number(number), DataType::Decimal { scale: 0, .. }) => number.is_i64() || number.is_u64(),
+            (Value::Number(_), DataType::Float64) => true,
+            (Value::Array(items), DataType::List(field)) => items.iter().all(|item| fits(item, &field.data_type)),
+            (Value::Object(object), DataType::Struct(fields)) => object
+                .iter()
+                .all(|(name, value)| fields.iter().any(|field| field.name == *name && field.nullable && fits(value, &field.data_type))),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_sample_fits_what_was_inferred(values in prop::collection::vec(any_value(), 1..5)) {
+            let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+            let samples: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+            let objects: Vec<&Value> = values.iter().filter(|value| value.is_object()).collect();
+            match infer_schema(&samples) {
+                Ok(schema) => {
+                    let whole = DataType::Struct(schema);
+                    prop_assert!(objects.iter().all(|value| fits(value, &whole)), "{whole:?}");
+                }
+                Err(error) => prop_assert_eq!((error, objects.len()), (InferError::NoObjects(values.len()), 0)),
+            }
+        }
+
+        #[test]
+        fn the_order_of_samples_decides_nothing_but_the_order_of_columns(values in prop::collection::vec(any_value(), 1..4)) {
+            let texts: Vec<String> = values.iter().map(ToString::to_string).collect();
+            let mut samples: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+            let forth = infer_schema(&samples);
+            samples.reverse();
+            let back = infer_schema(&samples);
+            prop_assert_eq!(forth.map(sorted), back.map(sorted));
+        }
+    }
+
+    fn sorted(mut schema: Schema) -> Schema {
+        for field in &mut schema {
+            sort_type(&mut field.data_type);
+        }
+        schema.sort_by(|a, b| a.name.cmp(&b.name));
+        schema
+    }
+
+    fn sort_type(data_type: &mut DataType) {
+        match data_type {
+            DataType::Struct(fields) => *fields = sorted(std::mem::take(fields)),
+            DataType::List(field) => sort_type(&mut field.data_type),
+            _ => {}
+        }
     }
 }

@@ -101,3 +101,42 @@ fn a_group_is_called_like_its_pipeline() {
     assert_eq!(log_to_store(STAR).source_option("group", text("other")).pipeline().source.options.text("group"), Some("other"));
     assert_eq!(queue_to_log("INSERT INTO t SELECT * FROM a").pipeline().source.options.text("group"), None);
 }
+
+#[test]
+fn a_dead_letter_takes_only_settings_that_its_end_has() {
+    let client = OptionValue::Map([("keep".to_owned(), text("1")), ("fetch.min.bytes".to_owned(), text("2"))].into());
+    let case = log_to_store(STAR).source_option("client", client).source_option("tls.ca", text("/ca.pem"));
+    let letters = Case { tolerance: Tolerance::All, dead_letter: Some("dlq"), ..case };
+    let options = letters.pipeline().errors.dead_letter.unwrap().cluster.options;
+    assert_eq!(options.map("client"), [("keep", "1")].into());
+    assert_eq!(options.text("tls.ca"), Some("/ca.pem"));
+    assert_eq!(options.text("value.format"), None);
+}
+
+#[test]
+fn places_fall_back_to_what_is_above() {
+    let (lowered, _) = log_to_store("INSERT INTO lake SELECT a FROM orders").sink_option("compat", text("lenses")).lower();
+    let places = lowered.unwrap().places;
+    let span = |path: &str| places.find(path).map(|at| (at.span.start, at.span.end));
+    assert_eq!(span("kcql[0].select.a"), span("kcql[0].select"));
+    assert_eq!(span("kcql[0].into"), Some((12, 16)));
+    assert_eq!(span("kcql[0].with_key"), span("kcql[0]"), "a clause that is not there: the statement");
+    assert!(span("kcql[0].compat").is_some() && span("kcql[0].compat") != span("kcql[0]"));
+    assert_eq!(span("sink.store.flush.records"), span("sink"), "an option that is not written: its end");
+    assert_eq!(span("nowhere"), None);
+}
+
+#[test]
+fn one_mistake_is_one_message() {
+    let cases = [
+        ("INSERT INTO lake SELECT nope FROM t PARTITIONBY nope", 2),
+        ("INSERT INTO Lake SELECT * FROM t", 1),
+        ("INSERT INTO lake SELECT * FROM t STOREAS PARKET PARTITIONBY _date.daily", 1),
+        ("INSERT INTO lake SELECT a, nope FROM t STOREAS PARQUET", 1),
+        ("INSERT INTO lake SELECT * FROM t PROPERTIES('flush.count'=0, 'flush.count2'=1)", 2),
+    ];
+    for (kcql, count) in cases {
+        let said = log_to_store(kcql).schema("a: int").said();
+        assert_eq!(said.len(), count, "{kcql}: {said:?}");
+    }
+}
