@@ -90,6 +90,10 @@ impl Settings {
             .set("group.id", group)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("isolation.level", "read_committed")
+            // How long the partitions of a worker that was killed stay nobody's. The task polls many times a second, so ten seconds of silence
+            // mean that it is gone; the broker's default of 45 s only delays its successor.
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "3000")
             // A position is explicit: one that is not there is an error, never a jump.
             .set("auto.offset.reset", "error")
             .set("enable.auto.commit", "false")
