@@ -156,10 +156,13 @@ def disturb(opt, scenario, workers, publisher, second):
             for worker in workers:
                 if not under_way():
                     break
-                end = time.monotonic() + 10
+                # A worker that was killed leaves its partitions to nobody for the group's session timeout: its successor waits as long.
+                end = time.monotonic() + 40
                 gauge = "kpipe_open_files" if worker is workers[-1] else "kpipe_records_read_total"
                 while not worker.metric(gauge) and time.monotonic() < end and under_way():
                     time.sleep(0.02)
+                if not under_way():
+                    break
                 open_files = worker.metric("kpipe_open_files")
                 worker.kill()
                 done.append(f"{worker.name} killed at {publisher.acknowledged} messages, {open_files:.0f} files open")
@@ -258,7 +261,7 @@ def main():
     args.add_argument("--messages", type=int, default=1_000_000)
     args.add_argument("--kills", type=int, default=10, help="of each process")
     args.add_argument("--topics", type=int, default=200)
-    args.add_argument("--rate", type=float, default=12_000, help="messages a second at most")
+    args.add_argument("--rate", type=float, default=6_000, help="messages a second at most")
     args.add_argument("--rows", type=int, default=20_000, help="records a file set")
     args.add_argument("--outage", type=float, default=60, help="seconds that the S3 server is away")
     args.add_argument("--scenario", choices=SCENARIOS, action="append", help="default: kill; can be repeated")
