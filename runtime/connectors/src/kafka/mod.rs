@@ -27,6 +27,7 @@ mod sink;
 mod source;
 mod spec;
 #[cfg(test)]
+#[path = "tests/support.rs"]
 mod testing;
 
 use kpipe_engine::connector::ConnectorDef;
