@@ -1,5 +1,7 @@
 //! Kafka against a real broker: `scripts/services up kafka`, then with its exports `--features real-services`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -132,8 +134,11 @@ fn base_ms() -> i64 {
     })
 }
 
+/// A key and a value.
+type KeyValue = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Records made up here.
-struct Made(Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>);
+struct Made(Vec<KeyValue>);
 
 impl Records for Made {
     fn len(&self) -> usize {
@@ -164,7 +169,7 @@ impl Records for Made {
 }
 
 /// Writes records through the sink; the rows that were refused.
-fn write(sink: &mut dyn RecordSink, topic: &str, records: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>) -> Vec<(u32, ErrorKind)> {
+fn write(sink: &mut dyn RecordSink, topic: &str, records: Vec<KeyValue>) -> Vec<(u32, ErrorKind)> {
     let rows: Vec<u32> = (0..records.len() as u32).collect();
     let delta = Delta::new(Position(0), Position(rows.len() as i64));
     let raw = RawBatch { partition: PartitionId(0), delta, routes: Arc::from([0]), records: Box::new(Made(records)), bytes: 0 };
@@ -186,7 +191,7 @@ fn write(sink: &mut dyn RecordSink, topic: &str, records: Vec<(Option<Vec<u8>>, 
     refused
 }
 
-fn numbered(count: usize) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+fn numbered(count: usize) -> Vec<KeyValue> {
     (0..count).map(|number| (Some(number.to_string().into_bytes()), Some(format!("value {number}").into_bytes()))).collect()
 }
 

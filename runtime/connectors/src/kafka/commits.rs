@@ -48,6 +48,11 @@ impl Commits {
         self.sent.remove(&id);
     }
 
+    /// True if something of these partitions is not confirmed.
+    pub(super) fn holds(&self, ids: &[PartitionId]) -> bool {
+        ids.iter().any(|id| self.wanted.contains_key(id) || self.sent.contains_key(id))
+    }
+
     /// True if everything is confirmed.
     pub(super) fn is_settled(&self) -> bool {
         self.wanted.is_empty() && self.sent.is_empty()
@@ -101,6 +106,7 @@ mod tests {
         commits.want(A, Position(5));
         sent(&mut commits);
         commits.want(A, Position(6));
+        assert!(commits.holds(&[B, A]) && !commits.holds(&[B]));
         commits.forget(A);
         assert!(commits.is_settled());
     }

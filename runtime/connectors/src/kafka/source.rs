@@ -34,6 +34,8 @@ const BATCH_RECORDS_MAX: usize = 8_192;
 const SERVE_EVERY: Duration = Duration::from_secs(1);
 /// How long the start offsets of an assignment may take to be asked for at a time.
 const RESOLVE_WAIT: Duration = Duration::from_secs(3);
+/// How long partitions may be held back for their last commit when they are given away.
+const RELEASE_WAIT: Duration = Duration::from_secs(3);
 /// Pause before something that failed for now is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -348,6 +350,15 @@ impl Source for KafkaSource {
     }
 
     fn release(&mut self, partitions: &[PartitionId]) -> Result<(), ConnectorError> {
+        // The next owner starts where the group stands, so what is committed by now has to be there before it asks.
+        if self.commits.holds(partitions)
+            && let Err(error) = self.settle(RELEASE_WAIT)
+        {
+            if error.kind != ErrorKind::Unreachable {
+                return Err(error);
+            }
+            tracing::warn!("partitions are given away before their offsets were confirmed, their next owner reads again: {error}");
+        }
         let done = self.share.release(partitions);
         for id in partitions {
             if self.share.get(*id).is_none() {

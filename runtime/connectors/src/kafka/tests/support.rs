@@ -14,6 +14,9 @@ use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::Offset;
 
+/// How long something may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
 struct Inline;
 
 impl Secrets for Inline {
@@ -82,7 +85,7 @@ pub(super) fn fill(servers: &str, topic: &str, partition: i32, count: usize) {
         producer.send(record).map_err(|(error, _)| error).unwrap();
         producer.poll(Duration::ZERO);
     }
-    producer.flush(Duration::from_secs(20)).unwrap();
+    producer.flush(LIMIT).unwrap();
 }
 
 /// Reads `count` records of partition 0 from its beginning.
@@ -93,7 +96,7 @@ pub(super) fn drain(servers: &str, topic: &str, count: usize) -> Vec<OwnedMessag
     list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
     consumer.assign(&list).unwrap();
     let (mut records, start) = (Vec::new(), Instant::now());
-    while records.len() < count && start.elapsed() < Duration::from_secs(20) {
+    while records.len() < count && start.elapsed() < LIMIT {
         if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
             records.push(record.detach());
         }
@@ -105,12 +108,12 @@ pub(super) fn drain(servers: &str, topic: &str, count: usize) -> Vec<OwnedMessag
 /// Asks until there is an answer.
 pub(super) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(20) {
+    while start.elapsed() < LIMIT {
         if let Some(answer) = ask() {
             return answer;
         }
     }
-    panic!("{what}: not within 20 seconds")
+    panic!("{what}: not within {LIMIT:?}")
 }
 
 /// Names as the path hands them over.
