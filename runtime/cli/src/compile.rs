@@ -8,7 +8,7 @@ use kpipe_compiler::diff::PipelineChange;
 use kpipe_compiler::lower::Places;
 use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::plan::wire::fingerprint;
-use kpipe_compiler::report::{Edit, LabelView, Report, SHOWN_MAX, Severity, View};
+use kpipe_compiler::report::{Edit, LabelView, Report, Severity, View};
 use kpipe_compiler::sources::{Lookups, Mode, Sources};
 
 use crate::catalog::catalog;
@@ -49,10 +49,8 @@ pub(crate) struct Compiled {
     pub(crate) pipelines: Vec<Unit>,
     /// The texts that findings point into.
     pub(crate) documents: Vec<Document>,
-    /// What was found, at most [`SHOWN_MAX`] a group of files.
+    /// What was found, by file and place.
     pub(crate) findings: Vec<Finding>,
-    /// How many more there are.
-    pub(crate) hidden: usize,
     /// True if anything is an error.
     pub(crate) has_errors: bool,
     /// How many files there are.
@@ -111,9 +109,7 @@ impl Compiled {
         for file in sources.files() {
             self.documents.push(Document { name: file.name.clone(), text: report.masked_text(sources, file.id) });
         }
-        let (views, hidden) = report.shown(sources, SHOWN_MAX);
-        self.hidden += hidden;
-        self.findings.extend(views.into_iter().map(|view| finding(sources, base, view)));
+        self.findings.extend(report.views(sources).into_iter().map(|view| finding(sources, base, view)));
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn run(common: &Common, args: &Check, host: &mut Host<'_>) -> Result<
     let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Check)?;
     let exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
     if args.format == Format::Json {
-        let body = json!({ "files": compiled.files, "pipelines": compiled.pipelines.len(), "hidden": compiled.hidden });
+        let body = json!({ "files": compiled.files, "pipelines": compiled.pipelines.len() });
         print(host, &json::document(exit, &compiled.documents, &compiled.findings, body))?;
         return Ok(exit);
     }
@@ -34,9 +34,8 @@ fn summary(compiled: &Compiled) -> String {
     let count = |severity| json::count(&compiled.findings, severity);
     let errors = plural(count(Severity::Error), "error");
     let warnings = plural(count(Severity::Warning), "warning");
-    let more = if compiled.hidden > 0 { format!(" ({} more not shown)", compiled.hidden) } else { String::new() };
     let (files, pipelines) = (plural(compiled.files, "file"), plural(compiled.pipelines.len(), "pipeline"));
-    format!("check: {files}, {pipelines} without errors, {errors}, {warnings}{more}\n")
+    format!("check: {files}, {pipelines} without errors, {errors}, {warnings}\n")
 }
 
 fn plural(count: usize, noun: &str) -> String {

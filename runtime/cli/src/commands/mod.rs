@@ -10,6 +10,8 @@ mod fmt;
 mod plan;
 mod version;
 
+use kpipe_compiler::report::SHOWN_MAX;
+
 use crate::args::{Args, ColorChoice, Command, Common, Voice};
 use crate::compile::Compiled;
 use crate::exit::Exit;
@@ -42,9 +44,10 @@ fn print(host: &mut Host<'_>, text: &str) -> Result<(), Failure> {
 
 /// Writes what the compiler found to standard error.
 fn findings(common: &Common, voice: Voice, host: &mut Host<'_>, compiled: &Compiled) -> Result<(), Failure> {
-    say(common.color, voice, host, &compiled.documents, &compiled.findings)?;
-    if compiled.hidden > 0 && voice != Voice::JsonLines {
-        writeln!(host.err, "... and {} more", compiled.hidden)?;
+    let (shown, hidden) = diagnostics::first(&compiled.findings, SHOWN_MAX);
+    say(common.color, voice, host, &compiled.documents, &shown)?;
+    if hidden > 0 && voice != Voice::JsonLines {
+        writeln!(host.err, "... and {hidden} more")?;
     }
     Ok(())
 }
@@ -75,3 +78,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .build()
         .map_err(|error| Failure::new(Exit::LocalIo, format!("cannot start threads: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

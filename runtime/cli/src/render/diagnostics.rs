@@ -105,6 +105,16 @@ pub(crate) fn render(style: Style, documents: &[Document], findings: &[Finding])
     out
 }
 
+/// The first `max` findings in their order, errors before others where not all fit, and how many are left out.
+pub(crate) fn first(findings: &[Finding], max: usize) -> (Vec<Finding>, usize) {
+    let mut kept: Vec<usize> = (0..findings.len()).collect();
+    kept.sort_by_key(|index| findings[*index].severity != Severity::Error);
+    kept.truncate(max);
+    kept.sort_unstable();
+    let hidden = findings.len() - kept.len();
+    (kept.into_iter().map(|index| findings[index].clone()).collect(), hidden)
+}
+
 /// `file:line:col: error[KP0103]: message`.
 fn plain(out: &mut String, documents: &[Document], finding: &Finding) {
     let place = finding.marks.first().map(|mark| place(documents, mark) + ": ").unwrap_or_default();
@@ -297,6 +307,20 @@ pub(crate) mod tests {
         let out = rendered(Style::PLAIN, &documents, &finding);
         assert!(!out.chars().any(|c| c != '\n' && super::super::paint::is_dangerous(c)), "{out:?}");
         assert!(out.contains("\\u{1b}[2J"), "{out}");
+    }
+
+    #[test]
+    fn errors_come_first_where_not_all_fit() {
+        let (_, error) = sample();
+        let warning = Finding { severity: Severity::Warning, ..error.clone() };
+        let all = [warning.clone(), error.clone(), warning, error];
+        let words = |max| {
+            let (shown, hidden) = first(&all, max);
+            (shown.iter().map(|finding| finding.severity.word()).collect::<Vec<_>>().join(" "), hidden)
+        };
+        assert_eq!(words(9), ("warning error warning error".to_owned(), 0));
+        assert_eq!(words(3), ("warning error error".to_owned(), 1));
+        assert_eq!(words(1), ("error".to_owned(), 3));
     }
 
     #[test]

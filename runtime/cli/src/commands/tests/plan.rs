@@ -1,0 +1,98 @@
+use super::Place;
+use crate::exit::Exit;
+
+#[test]
+fn a_new_pipeline_is_explained_and_nothing_is_written() {
+    let place = Place::with_pipeline();
+    let ran = place.run("plan").expect(Exit::Done);
+    for words in ["+ lines  create", "promise", "starts at", "Plan: 1 to create, 0 to change, 0 to delete."] {
+        assert!(ran.out.contains(words), "`{words}` is missing in\n{}", ran.out);
+    }
+    assert!(!place.path("out").exists() && !place.path("in/.kpipe").exists());
+    place.run("plan --detailed-exitcode").expect(Exit::ChangesPending);
+}
+
+#[test]
+fn offline_says_what_was_not_looked_at() {
+    let place = Place::with_pipeline();
+    let ran = place.run("plan --offline").expect(Exit::Done);
+    assert!(ran.out.contains("? lines  not compared") && ran.out.contains("Offline: "), "{}", ran.out);
+    place.run("plan --offline --detailed-exitcode").expect(Exit::ChangesPending);
+}
+
+#[test]
+fn a_plan_of_broken_files_is_no_plan() {
+    let place = Place::with_pipeline();
+    place.write("broken.yaml", "version: 1\npipeline: broken\n");
+    let ran = place.run("plan --out x.kplan").expect(Exit::Invalid);
+    assert!(ran.out.is_empty() && ran.err.contains("KP0220"), "{}{}", ran.out, ran.err);
+    assert!(!place.path("x.kplan").exists());
+}
+
+#[test]
+fn json_is_one_document_with_the_plan() {
+    let place = Place::with_pipeline();
+    let json = place.run("plan --format json").expect(Exit::Done).json();
+    assert_eq!((json["kpipe_format"].as_str(), json["plan"]["create"].as_u64()), (Some("1.0"), Some(1)));
+    let pipeline = &json["plan"]["pipelines"][0];
+    assert_eq!((pipeline["name"].as_str(), pipeline["action"].as_str()), (Some("lines"), Some("create")));
+    assert_eq!(pipeline["pipeline"]["promise"]["guarantee"], "at_least_once");
+    assert!(pipeline["live"]["sink"]["system"].as_str().unwrap().starts_with("directory "), "{pipeline}");
+}
+
+#[test]
+fn changes_are_named_with_class_and_place() {
+    let place = Place::with_pipeline();
+    place.run("apply pipeline.yaml").expect(Exit::Done);
+    place.run("plan --detailed-exitcode").expect(Exit::Done);
+    place.write("pipeline.yaml", &place.pipeline("lines", "PARTITIONBY site"));
+    let ran = place.run("plan --detailed-exitcode").expect(Exit::ChangesPending);
+    assert!(ran.out.contains("~ lines  new layout") && ran.out.contains("1 to change (1 new layout)"), "{}", ran.out);
+    assert!(ran.out.contains("pipeline.yaml:11"), "the place of the change: {}", ran.out);
+    let json = place.run("plan --format json").json();
+    let change = &json["plan"]["pipelines"][0]["changes"][0];
+    assert_eq!((change["class"].as_str(), change["flag"].as_str()), (Some("new layout"), Some("--yes")));
+    assert_eq!(change["place"], "pipeline.yaml:11");
+}
+
+#[test]
+fn a_comment_or_the_order_of_keys_is_no_change() {
+    let place = Place::with_pipeline();
+    place.run("apply pipeline.yaml").expect(Exit::Done);
+    let text = place.read("pipeline.yaml").replace("version: 1\npipeline: lines\n", "# why\npipeline: lines\nversion: 1\n");
+    place.write("pipeline.yaml", &text);
+    let ran = place.run("plan --detailed-exitcode").expect(Exit::Done);
+    assert!(ran.out.contains("= lines  no change"), "{}", ran.out);
+}
+
+#[test]
+fn what_is_not_there_has_the_code_of_its_kind() {
+    let place = Place::with_pipeline();
+    let input = place.path("in").display().to_string();
+    place.write("pipeline.yaml", &place.pipeline("lines", "").replace(&input, &place.path("nowhere").display().to_string()));
+    let ran = place.run("plan");
+    assert_eq!(ran.exit, Exit::Unreachable, "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("lines: ") && ran.err.contains("nowhere"), "{}", ran.err);
+    let json = place.run("plan --format json").json();
+    assert_eq!((json["exit"]["code"].as_u64(), json["summary"]["errors"].as_u64()), (Some(10), Some(1)));
+}
+
+#[test]
+fn several_pipelines_are_planned_and_one_failure_does_not_hide_the_others() {
+    let place = Place::with_pipeline();
+    let input = place.path("in").display().to_string();
+    place.write("bad.yaml", &place.pipeline("bad", "").replace(&input, &place.path("nowhere").display().to_string()));
+    let ran = place.run("plan").expect(Exit::Unreachable);
+    assert!(ran.out.contains("+ lines  create") && ran.out.contains("missing") && ran.err.contains("bad: "), "{}", ran.out);
+}
+
+#[test]
+fn a_plan_that_cannot_be_saved_is_an_error() {
+    let place = Place::with_pipeline();
+    let ran = place.run("plan --out no/such/dir/x.kplan").expect(Exit::LocalIo);
+    assert!(ran.err.contains("x.kplan"), "{}", ran.err);
+    place.write("s.yaml", "version: 1\npipeline: s\nsource:\n  mqtt: { url: mqtt://h, username: u, password: hunter2 }\nsink:\n  kafka: { brokers: [\"h:1\"] }\nkcql: INSERT INTO t SELECT * FROM a/+\n");
+    let ran = place.run("plan s.yaml --offline --out x.kplan").expect(Exit::Invalid);
+    assert!(ran.err.contains("KP0702") && ran.err.contains("s.yaml:4"), "{}", ran.err);
+    assert!(!place.path("x.kplan").exists());
+}
