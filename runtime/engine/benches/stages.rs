@@ -1,7 +1,8 @@
-//! What a record costs in each stage. `cargo bench -p kpipe-engine`; the time per element is the time per record.
+//! What a record costs in each stage. `cargo bench -p kpipe-engine`; elements per second are records per second and core.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kpipe_compiler::plan::{
@@ -243,5 +244,9 @@ fn encoding(c: &mut Criterion) {
     }
 }
 
-criterion_group!(stages, decoding, partitioning, encoding);
+criterion_group! {
+    name = stages;
+    config = Criterion::default().measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_secs(1));
+    targets = decoding, partitioning, encoding
+}
 criterion_main!(stages);

@@ -177,7 +177,7 @@ mod tests {
         match compression {
             Compression::Gzip(_) => flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap(),
             Compression::Zstd(_) => zstd::stream::read::Decoder::new(bytes).unwrap().read_to_end(&mut out).unwrap(),
-            Compression::None | Compression::Snappy => bytes.clone().read_to_end(&mut out).unwrap(),
+            Compression::None | Compression::Snappy => io::Cursor::new(bytes).read_to_end(&mut out).unwrap(),
         };
         out
     }

@@ -12,7 +12,7 @@ use kpipe_compiler::plan::{DataType, Field, TimeUnit};
 
 use super::error::{Bad, Step};
 use super::number::{self, DecimalError};
-use super::scan::{append, peek, white};
+use super::scan::{Text, append};
 use super::shape::Shape;
 use super::{DEPTH_MAX, base64, skip, string, time};
 use crate::columns::{UTC, arrow_fields, element_field};
@@ -72,44 +72,44 @@ impl Column {
         Self { nullable, nulls: NullBufferBuilder::new(0), values }
     }
 
-    /// Reads the value at `at`, which lies within `depth` objects and arrays.
-    #[inline]
-    pub(super) fn read(&mut self, text: &[u8], at: usize, depth: usize) -> Step {
-        if peek(text, at) == b'n' {
+    /// Reads the value at `at`, which lies within `depth` objects and arrays. The most frequent types are read in place.
+    #[inline(always)]
+    pub(super) fn read(&mut self, text: Text<'_>, at: usize, depth: usize) -> Step {
+        let first = text.peek(at);
+        let end = match &mut self.values {
+            Values::String(pieces) if first == b'"' => string(text, at, pieces)?,
+            Values::Float64(values) if is_number(first) => {
+                let (number, end) = number::double(text, at)?;
+                values.push(number);
+                end
+            }
+            Values::Int64(values) if is_number(first) => {
+                let (number, end) = number::integer(text, at)?;
+                values.push(number);
+                end
+            }
+            _ => return self.read_other(text, at, depth),
+        };
+        self.nulls.append_non_null();
+        Ok(end)
+    }
+
+    #[inline(never)]
+    fn read_other(&mut self, text: Text<'_>, at: usize, depth: usize) -> Step {
+        if text.peek(at) == b'n' {
             return self.read_null(text, at);
         }
         let end = match &mut self.values {
-            Values::Int64(values) => {
-                let (number, end) = number::integer(text, numeric(text, at, "a number")?)?;
-                values.push(number);
-                end
-            }
-            Values::Float64(values) => {
-                let (number, end) = number::double(text, numeric(text, at, "a number")?)?;
-                values.push(number);
-                end
-            }
-            Values::String(pieces) => {
-                let end = string::read(text, quoted(text, at, "a string")?, &mut pieces.bytes)?;
-                pieces.close(at)?;
-                end
-            }
-            Values::Boolean(values) => {
-                let value = peek(text, at) == b't';
-                if !value && peek(text, at) != b'f' {
-                    return Err(Bad::mismatch(text, at, "a boolean"));
-                }
-                let end = skip::literal(text, at)?;
-                values.append(value);
-                end
-            }
-            Values::Int32(values) => int32(text, at, values)?,
+            Values::Boolean(values) => boolean(text, at, values)?,
+            Values::Int32(values) => int32(text, numeric(text, at, "a number")?, values)?,
+            Values::Int64(_) | Values::Float64(_) => return Err(Bad::mismatch(text, at, "a number")),
             Values::Float32(values) => {
                 let (number, end) = number::float(text, numeric(text, at, "a number")?)?;
                 values.push(number);
                 end
             }
             Values::Decimal { values, precision, scale } => decimal(text, at, *precision, *scale, values)?,
+            Values::String(_) => return Err(Bad::mismatch(text, at, "a string")),
             Values::Bytes(pieces) => bytes(text, at, pieces)?,
             Values::Date(values) => date(text, at, values)?,
             Values::Timestamp(values, unit) => timestamp(text, at, *unit, values)?,
@@ -123,7 +123,7 @@ impl Column {
     }
 
     #[cold]
-    fn read_null(&mut self, text: &[u8], at: usize) -> Step {
+    fn read_null(&mut self, text: Text<'_>, at: usize) -> Step {
         let end = skip::literal(text, at)?;
         if !self.nullable {
             return Err(Bad::missing(at, "null where the schema says not null"));
@@ -264,61 +264,76 @@ fn renew_offsets(offsets: &mut Vec<i32>) -> Vec<i32> {
 }
 
 #[inline(always)]
-fn numeric(text: &[u8], at: usize, expected: &str) -> Step {
-    if matches!(peek(text, at), b'0'..=b'9' | b'-') { Ok(at) } else { Err(Bad::mismatch(text, at, expected)) }
+fn is_number(first: u8) -> bool {
+    first.wrapping_sub(b'0') < 10 || first == b'-'
+}
+
+fn numeric(text: Text<'_>, at: usize, expected: &str) -> Step {
+    if is_number(text.peek(at)) { Ok(at) } else { Err(Bad::mismatch(text, at, expected)) }
 }
 
 #[inline(always)]
-fn quoted(text: &[u8], at: usize, expected: &str) -> Step {
-    if peek(text, at) == b'"' { Ok(at) } else { Err(Bad::mismatch(text, at, expected)) }
+fn string(text: Text<'_>, at: usize, pieces: &mut Pieces) -> Step {
+    let end = string::read(text, at, &mut pieces.bytes)?;
+    pieces.close(at)?;
+    Ok(end)
 }
 
-fn int32(text: &[u8], at: usize, values: &mut Vec<i32>) -> Step {
-    let (number, end) = number::integer(text, numeric(text, at, "a number")?)?;
+fn boolean(text: Text<'_>, at: usize, values: &mut BooleanBufferBuilder) -> Step {
+    let value = text.peek(at) == b't';
+    if !value && text.peek(at) != b'f' {
+        return Err(Bad::mismatch(text, at, "a boolean"));
+    }
+    let end = skip::literal(text, at)?;
+    values.append(value);
+    Ok(end)
+}
+
+fn int32(text: Text<'_>, at: usize, values: &mut Vec<i32>) -> Step {
+    let (number, end) = number::integer(text, at)?;
     values.push(i32::try_from(number).map_err(|_| Bad::data(at, "number out of the range of INT"))?);
     Ok(end)
 }
 
-fn bytes(text: &[u8], at: usize, pieces: &mut Pieces) -> Step {
+fn bytes(text: Text<'_>, at: usize, pieces: &mut Pieces) -> Step {
+    if text.peek(at) != b'"' {
+        return Err(Bad::mismatch(text, at, "a base64 string"));
+    }
     let mut letters = Vec::new();
-    let end = string::read(text, quoted(text, at, "a base64 string")?, &mut letters)?;
+    let end = string::read(text, at, &mut letters)?;
     base64::decode(&letters, &mut pieces.bytes).map_err(|_| Bad::data(at, "expected a base64 string, found another text"))?;
     pieces.close(at)?;
     Ok(end)
 }
 
 /// A scalar's text: a string without its quotes, anything else as it is written.
-fn any(text: &[u8], at: usize, depth: usize, pieces: &mut Pieces) -> Step {
-    match peek(text, at) {
-        b'"' => {
-            let end = string::read(text, at, &mut pieces.bytes)?;
-            pieces.close(at)?;
-            Ok(end)
-        }
+fn any(text: Text<'_>, at: usize, depth: usize, pieces: &mut Pieces) -> Step {
+    match text.peek(at) {
+        b'"' => string(text, at, pieces),
         b'{' | b'[' => Err(Bad::mismatch(text, at, "a scalar")),
         _ => raw(text, at, depth, pieces),
     }
 }
 
-fn raw(text: &[u8], at: usize, depth: usize, pieces: &mut Pieces) -> Step {
+fn raw(text: Text<'_>, at: usize, depth: usize, pieces: &mut Pieces) -> Step {
     let end = skip::value(text, at, depth)?;
-    append(&mut pieces.bytes, text, at, end);
+    append(&mut pieces.bytes, text.bytes(), at, end);
     pieces.close(at)?;
     Ok(end)
 }
 
 /// A decimal as a number, or as a string that holds one: many writers quote them to keep the digits.
-fn decimal(text: &[u8], at: usize, precision: u8, scale: i8, values: &mut Vec<i128>) -> Step {
+fn decimal(text: Text<'_>, at: usize, precision: u8, scale: i8, values: &mut Vec<i128>) -> Step {
     let mut unquoted = Vec::new();
-    let (digits, end) = if peek(text, at) == b'"' {
+    let (digits, end) = if text.peek(at) == b'"' {
         let end = string::read(text, at, &mut unquoted)?;
-        if number::skip(&unquoted, 0).ok() != Some(unquoted.len()) {
+        if number::skip(Text::new(&unquoted), 0).ok() != Some(unquoted.len()) {
             return Err(Bad::data(at, "expected a decimal number, found another text"));
         }
         (unquoted.as_slice(), end)
     } else {
         let end = number::skip(text, numeric(text, at, "a number")?)?;
-        (&text[at..end], end)
+        (&text.bytes()[at..end], end)
     };
     let number = number::decimal(digits, precision, scale).map_err(|why| {
         let why = match why {
@@ -333,8 +348,8 @@ fn decimal(text: &[u8], at: usize, precision: u8, scale: i8, values: &mut Vec<i1
 }
 
 /// A date as `2024-02-29`, or as days since 1970 (Kafka Connect's form).
-fn date(text: &[u8], at: usize, values: &mut Vec<i32>) -> Step {
-    if peek(text, at) != b'"' {
+fn date(text: Text<'_>, at: usize, values: &mut Vec<i32>) -> Step {
+    if text.peek(at) != b'"' {
         return int32(text, numeric(text, at, "a date")?, values);
     }
     let mut letters = Vec::new();
@@ -343,8 +358,8 @@ fn date(text: &[u8], at: usize, values: &mut Vec<i32>) -> Step {
     Ok(end)
 }
 
-fn timestamp(text: &[u8], at: usize, unit: TimeUnit, values: &mut Vec<i64>) -> Step {
-    if peek(text, at) != b'"' {
+fn timestamp(text: Text<'_>, at: usize, unit: TimeUnit, values: &mut Vec<i64>) -> Step {
+    if text.peek(at) != b'"' {
         let (number, end) = number::integer(text, numeric(text, at, "a timestamp")?)?;
         values.push(number);
         return Ok(end);
@@ -360,20 +375,20 @@ fn timestamp(text: &[u8], at: usize, unit: TimeUnit, values: &mut Vec<i64>) -> S
     Ok(end)
 }
 
-fn list(text: &[u8], at: usize, depth: usize, offsets: &mut Vec<i32>, element: &mut Column) -> Step {
-    if peek(text, at) != b'[' {
+fn list(text: Text<'_>, at: usize, depth: usize, offsets: &mut Vec<i32>, element: &mut Column) -> Step {
+    if text.peek(at) != b'[' {
         return Err(Bad::mismatch(text, at, "an array"));
     }
     if depth >= DEPTH_MAX {
         return Err(skip::too_deep(at));
     }
-    let (mut at, mut count) = (white(text, at + 1), 0);
-    while peek(text, at) != b']' || count > 0 {
+    let (mut at, mut count) = (text.white(at + 1), 0);
+    while text.peek(at) != b']' || count > 0 {
         at = element.read(text, at, depth + 1).map_err(|bad| bad.within(format!("[{count}]").as_bytes()))?;
-        at = white(text, at);
+        at = text.white(at);
         count += 1;
-        match peek(text, at) {
-            b',' => at = white(text, at + 1),
+        match text.peek(at) {
+            b',' => at = text.white(at + 1),
             b']' => break,
             _ => return Err(Bad::expected(text, at, "`,` or `]`")),
         }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::scan::Text;
+
 /// The position behind what was read, or what is wrong. Boxed: the good case must stay in two registers.
 pub(super) type Step = Result<usize, Box<Bad>>;
 
@@ -48,13 +50,13 @@ impl Bad {
 
     /// What was expected at `at`, and what stands there.
     #[cold]
-    pub(super) fn expected(text: &[u8], at: usize, expected: &str) -> Box<Self> {
+    pub(super) fn expected(text: Text<'_>, at: usize, expected: &str) -> Box<Self> {
         Self::syntax(at, format!("expected {expected}, found {}", found(text, at)))
     }
 
     /// A well-formed value of another type, or no value at all.
     #[cold]
-    pub(super) fn mismatch(text: &[u8], at: usize, expected: &str) -> Box<Self> {
+    pub(super) fn mismatch(text: Text<'_>, at: usize, expected: &str) -> Box<Self> {
         match kind(text, at) {
             Some(kind) => Self::data(at, format!("expected {expected}, found {kind}")),
             None => Self::expected(text, at, "a value"),
@@ -85,8 +87,8 @@ impl fmt::Display for Bad {
     }
 }
 
-fn kind(text: &[u8], at: usize) -> Option<&'static str> {
-    match text.get(at)? {
+fn kind(text: Text<'_>, at: usize) -> Option<&'static str> {
+    match text.bytes().get(at)? {
         b'{' => Some("an object"),
         b'[' => Some("an array"),
         b'"' => Some("a string"),
@@ -97,8 +99,8 @@ fn kind(text: &[u8], at: usize) -> Option<&'static str> {
     }
 }
 
-fn found(text: &[u8], at: usize) -> String {
-    match text.get(at) {
+fn found(text: Text<'_>, at: usize) -> String {
+    match text.bytes().get(at) {
         None => "the end".to_owned(),
         Some(byte @ b'!'..=b'~') => format!("`{}`", char::from(*byte)),
         Some(byte) => format!("byte 0x{byte:02x}"),
@@ -111,10 +113,16 @@ mod tests {
 
     #[test]
     fn a_message_names_the_field_and_the_byte() {
-        let bad = Bad::mismatch(b"{\"a\":{\"b\":1}}", 10, "a string").within(b"b").within(b"a");
+        let bad = Bad::mismatch(Text::new(b"{\"a\":{\"b\":1}}"), 10, "a string").within(b"b").within(b"a");
         assert_eq!(bad.to_string(), "field a.b: expected a string, found a number at byte 10");
-        assert_eq!(Bad::expected(b"[1", 2, "`,` or `]`").to_string(), "not valid JSON: expected `,` or `]`, found the end at byte 2");
-        assert_eq!(Bad::expected(b"\xff", 0, "a value").to_string(), "not valid JSON: expected a value, found byte 0xff at byte 0");
+        assert_eq!(
+            Bad::expected(Text::new(b"[1"), 2, "`,` or `]`").to_string(),
+            "not valid JSON: expected `,` or `]`, found the end at byte 2"
+        );
+        assert_eq!(
+            Bad::expected(Text::new(b"\xff"), 0, "a value").to_string(),
+            "not valid JSON: expected a value, found byte 0xff at byte 0"
+        );
         assert_eq!(Bad::data(0, "null value").to_string(), "null value at byte 0");
     }
 }

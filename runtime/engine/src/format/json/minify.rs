@@ -1,6 +1,6 @@
 //! One JSON text on one line.
 
-use super::scan::special;
+use super::scan::{marks, special};
 
 /// Appends a JSON text without line breaks. A text that has none is copied as it is; else all white space between its tokens is left out.
 ///
@@ -10,18 +10,15 @@ pub(crate) fn one_line(text: &[u8], out: &mut Vec<u8>) {
     if has_break(text) { minify(text, out) } else { out.extend_from_slice(text) }
 }
 
-/// Whether there is a line feed or a carriage return, looked for eight bytes at a time.
-#[inline]
+/// Whether there is a line feed or a carriage return.
+#[inline(never)]
 fn has_break(text: &[u8]) -> bool {
-    let (blocks, rest) = text.as_chunks::<16>();
-    // No early end: the compiler makes vector instructions of this, and there hardly ever is one.
-    let found = blocks.iter().fold(0_u8, |found, block| found | block.iter().fold(0, |found, byte| found | is_break(*byte)));
-    found | rest.iter().fold(0, |found, byte| found | is_break(*byte)) != 0
-}
-
-#[inline(always)]
-fn is_break(byte: u8) -> u8 {
-    u8::from(byte == b'\n') | u8::from(byte == b'\r')
+    let mark = |byte: u8| {
+        let feed = if byte == b'\n' { 0xff } else { 0 };
+        let carriage = if byte == b'\r' { 0xff } else { 0 };
+        feed | carriage
+    };
+    marks(text, mark) != 0
 }
 
 #[cold]

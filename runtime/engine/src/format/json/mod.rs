@@ -31,7 +31,8 @@ use kpipe_compiler::plan::DecodeColumn;
 
 pub(crate) use error::{Bad, BadKind};
 pub(crate) use minify::one_line;
-use shape::Take;
+use scan::Text;
+use shape::{Shape, Take};
 pub(crate) use write::{Cells, NoText, Rows, TimeStyle};
 
 /// Deepest nesting of objects and arrays.
@@ -47,7 +48,7 @@ pub(crate) struct JsonDecoder {
 impl JsonDecoder {
     /// A decoder for these columns. Without any it only checks.
     pub(crate) fn new(columns: &[DecodeColumn]) -> Self {
-        let mut root = Take::Skip;
+        let mut root = if columns.is_empty() { Take::Check(Box::new(Shape::new())) } else { Take::Skip };
         for (slot, column) in columns.iter().enumerate() {
             root.add(&column.path, slot, &column.data_type, column.nullable);
         }
@@ -65,13 +66,14 @@ impl JsonDecoder {
     }
 
     #[inline]
-    fn read(&mut self, text: &[u8]) -> Result<(), Box<Bad>> {
-        if !text.is_ascii() {
-            check_utf8(text)?;
+    fn read(&mut self, bytes: &[u8]) -> Result<(), Box<Bad>> {
+        let text = Text::new(bytes);
+        if !text.is_plain() {
+            check_utf8(bytes)?;
         }
-        let end = self.root.read(text, scan::white(text, 0), 0)?;
-        let end = scan::white(text, end);
-        if end == text.len() { Ok(()) } else { Err(Bad::expected(text, end, "the end of the value")) }
+        let end = self.root.read(text, text.white(0), 0)?;
+        let end = text.white(end);
+        if end == bytes.len() { Ok(()) } else { Err(Bad::expected(text, end, "the end of the value")) }
     }
 
     /// The columns of all texts since the last call.

@@ -4,7 +4,7 @@
 //! is exact too, so one division rounds once); whatever does not fit goes to the standard library, which rounds correctly.
 
 use super::error::{Bad, Step};
-use super::scan::{peek, word};
+use super::scan::Text;
 
 const POWERS: [f64; 23] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
@@ -13,8 +13,8 @@ const DIGITS_MAX: usize = 19;
 
 /// How many of the eight bytes are digits, from the first on, and each byte as a digit.
 #[inline(always)]
-fn digits(text: &[u8], at: usize) -> (usize, u64) {
-    let digits = word(text, at) ^ 0x3030_3030_3030_3030;
+fn digits(text: Text<'_>, at: usize) -> (usize, u64) {
+    let digits = text.word(at) ^ 0x3030_3030_3030_3030;
     // The first byte above 9 is marked exactly; a carry disturbs only the ones behind it.
     let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
     (others.trailing_zeros() as usize / 8, digits)
@@ -35,7 +35,7 @@ const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_00
 
 /// Reads digits onto `sum`: the sum (wrapped if there are more than [`DIGITS_MAX`]) and how many there were.
 #[inline(always)]
-fn run(text: &[u8], mut at: usize, mut sum: u64) -> (u64, usize) {
+fn run(text: Text<'_>, mut at: usize, mut sum: u64) -> (u64, usize) {
     let start = at;
     loop {
         let (count, block) = digits(text, at);
@@ -51,7 +51,7 @@ fn run(text: &[u8], mut at: usize, mut sum: u64) -> (u64, usize) {
 
 /// The position behind the digits at `at`.
 #[inline(always)]
-fn skip_digits(text: &[u8], mut at: usize) -> usize {
+fn skip_digits(text: Text<'_>, mut at: usize) -> usize {
     loop {
         let (count, _) = digits(text, at);
         at += count;
@@ -63,49 +63,49 @@ fn skip_digits(text: &[u8], mut at: usize) -> usize {
 
 /// Checks a number.
 #[inline(always)]
-pub(super) fn skip(text: &[u8], start: usize) -> Step {
-    let first = start + usize::from(peek(text, start) == b'-');
+pub(super) fn skip(text: Text<'_>, start: usize) -> Step {
+    let first = start + usize::from(text.peek(start) == b'-');
     let mut at = skip_digits(text, first);
     whole_part(text, first, at - first)?;
-    if peek(text, at) == b'.' {
+    if text.peek(at) == b'.' {
         let fraction = at + 1;
         at = skip_digits(text, fraction);
         fraction_part(text, at, at - fraction)?;
     }
-    if peek(text, at) | 0x20 == b'e' { exponent(text, at) } else { Ok(at) }
+    if text.peek(at) | 0x20 == b'e' { exponent(text, at) } else { Ok(at) }
 }
 
-fn exponent(text: &[u8], at: usize) -> Step {
-    let first = at + 1 + usize::from(matches!(peek(text, at + 1), b'+' | b'-'));
+fn exponent(text: Text<'_>, at: usize) -> Step {
+    let first = at + 1 + usize::from(matches!(text.peek(at + 1), b'+' | b'-'));
     let end = skip_digits(text, first);
     if end == first { Err(Bad::expected(text, end, "a digit of an exponent")) } else { Ok(end) }
 }
 
 #[inline(always)]
-fn whole_part(text: &[u8], first: usize, count: usize) -> Result<(), Box<Bad>> {
+fn whole_part(text: Text<'_>, first: usize, count: usize) -> Result<(), Box<Bad>> {
     if count == 0 {
         return Err(Bad::expected(text, first, "a digit"));
     }
-    if count > 1 && peek(text, first) == b'0' {
+    if count > 1 && text.peek(first) == b'0' {
         return Err(Bad::syntax(first, "a number with a leading zero"));
     }
     Ok(())
 }
 
 #[inline(always)]
-fn fraction_part(text: &[u8], end: usize, count: usize) -> Result<(), Box<Bad>> {
+fn fraction_part(text: Text<'_>, end: usize, count: usize) -> Result<(), Box<Bad>> {
     if count == 0 { Err(Bad::expected(text, end, "a digit behind the point")) } else { Ok(()) }
 }
 
 /// A whole number; `1.0` and `1e3` are whole too.
 #[inline(always)]
-pub(super) fn integer(text: &[u8], start: usize) -> Result<(i64, usize), Box<Bad>> {
-    let negative = peek(text, start) == b'-';
+pub(super) fn integer(text: Text<'_>, start: usize) -> Result<(i64, usize), Box<Bad>> {
+    let negative = text.peek(start) == b'-';
     let first = start + usize::from(negative);
     let (sum, count) = run(text, first, 0);
     whole_part(text, first, count)?;
     let end = first + count;
-    if count < DIGITS_MAX && !matches!(peek(text, end), b'.' | b'e' | b'E') {
+    if count < DIGITS_MAX && !matches!(text.peek(end), b'.' | b'e' | b'E') {
         let sum = sum as i64;
         return Ok((if negative { -sum } else { sum }, end));
     }
@@ -113,18 +113,18 @@ pub(super) fn integer(text: &[u8], start: usize) -> Result<(i64, usize), Box<Bad
 }
 
 #[cold]
-fn integer_slow(text: &[u8], start: usize) -> Result<(i64, usize), Box<Bad>> {
+fn integer_slow(text: Text<'_>, start: usize) -> Result<(i64, usize), Box<Bad>> {
     let end = skip(text, start)?;
-    let number = decimal(&text[start..end], 38, 0).map_err(|why| Bad::data(start, why.of_integer()))?;
+    let number = decimal(&text.bytes()[start..end], 38, 0).map_err(|why| Bad::data(start, why.of_integer()))?;
     let number = i64::try_from(number).map_err(|_| Bad::data(start, "number out of the range of BIGINT"))?;
     Ok((number, end))
 }
 
 /// A 64-bit binary fraction, correctly rounded.
 #[inline(always)]
-pub(super) fn double(text: &[u8], start: usize) -> Result<(f64, usize), Box<Bad>> {
+pub(super) fn double(text: Text<'_>, start: usize) -> Result<(f64, usize), Box<Bad>> {
     let Parts { negative, sum, count, fraction, end } = parts(text, start)?;
-    if sum <= EXACT_MAX && count <= DIGITS_MAX && peek(text, end) | 0x20 != b'e' {
+    if sum <= EXACT_MAX && count <= DIGITS_MAX && text.peek(end) | 0x20 != b'e' {
         let number = sum as f64 / POWERS[fraction];
         return Ok((if negative { -number } else { number }, end));
     }
@@ -133,9 +133,9 @@ pub(super) fn double(text: &[u8], start: usize) -> Result<(f64, usize), Box<Bad>
 
 /// A 32-bit binary fraction, correctly rounded: by way of 64 bits it would be rounded twice.
 #[inline]
-pub(super) fn float(text: &[u8], start: usize) -> Result<(f32, usize), Box<Bad>> {
+pub(super) fn float(text: Text<'_>, start: usize) -> Result<(f32, usize), Box<Bad>> {
     let Parts { negative, sum, count, fraction, end } = parts(text, start)?;
-    if sum <= 1 << 24 && count <= DIGITS_MAX && fraction <= 10 && peek(text, end) | 0x20 != b'e' {
+    if sum <= 1 << 24 && count <= DIGITS_MAX && fraction <= 10 && text.peek(end) | 0x20 != b'e' {
         let number = sum as f32 / POWERS[fraction] as f32;
         return Ok((if negative { -number } else { number }, end));
     }
@@ -153,13 +153,13 @@ struct Parts {
 }
 
 #[inline(always)]
-fn parts(text: &[u8], start: usize) -> Result<Parts, Box<Bad>> {
-    let negative = peek(text, start) == b'-';
+fn parts(text: Text<'_>, start: usize) -> Result<Parts, Box<Bad>> {
+    let negative = text.peek(start) == b'-';
     let first = start + usize::from(negative);
     let (mut sum, mut count) = run(text, first, 0);
     whole_part(text, first, count)?;
     let (mut end, mut fraction) = (first + count, 0);
-    if peek(text, end) == b'.' {
+    if text.peek(end) == b'.' {
         (sum, fraction) = run(text, end + 1, sum);
         end += 1 + fraction;
         count += fraction;
@@ -169,9 +169,9 @@ fn parts(text: &[u8], start: usize) -> Result<Parts, Box<Bad>> {
 }
 
 #[cold]
-fn slow<T: std::str::FromStr + Copy>(text: &[u8], start: usize, finite: fn(T) -> bool, name: &str) -> Result<(T, usize), Box<Bad>> {
+fn slow<T: std::str::FromStr + Copy>(text: Text<'_>, start: usize, finite: fn(T) -> bool, name: &str) -> Result<(T, usize), Box<Bad>> {
     let end = skip(text, start)?;
-    let number = std::str::from_utf8(&text[start..end]).ok().and_then(|digits| digits.parse::<T>().ok());
+    let number = std::str::from_utf8(&text.bytes()[start..end]).ok().and_then(|digits| digits.parse::<T>().ok());
     match number {
         Some(number) if finite(number) => Ok((number, end)),
         _ => Err(Bad::data(start, format!("number out of the range of {name}"))),
@@ -280,10 +280,10 @@ mod tests {
 
     #[test]
     fn whole_numbers_at_the_edges() {
-        assert_eq!(integer(b"9223372036854775807", 0), Ok((i64::MAX, 19)));
-        assert_eq!(integer(b"-9223372036854775808,", 0), Ok((i64::MIN, 20)));
-        assert_eq!(integer(b"1.0", 0), Ok((1, 3)));
-        assert_eq!(integer(b"-12e2]", 0), Ok((-1200, 5)));
+        assert_eq!(integer(Text::new(b"9223372036854775807"), 0), Ok((i64::MAX, 19)));
+        assert_eq!(integer(Text::new(b"-9223372036854775808,"), 0), Ok((i64::MIN, 20)));
+        assert_eq!(integer(Text::new(b"1.0"), 0), Ok((1, 3)));
+        assert_eq!(integer(Text::new(b"-12e2]"), 0), Ok((-1200, 5)));
         for (text, message) in [
             ("9223372036854775808", "number out of the range of BIGINT at byte 0"),
             ("1.5", "expected a whole number, found a fraction at byte 0"),
@@ -292,39 +292,39 @@ mod tests {
             ("1.", "not valid JSON: expected a digit behind the point, found the end at byte 2"),
             ("1e+", "not valid JSON: expected a digit of an exponent, found the end at byte 3"),
         ] {
-            assert_eq!(integer(text.as_bytes(), 0).unwrap_err().to_string(), message, "{text}");
+            assert_eq!(integer(Text::new(text.as_bytes()), 0).unwrap_err().to_string(), message, "{text}");
         }
     }
 
     #[test]
     fn fractions_at_the_edges() {
-        assert_eq!(double(b"-0", 0).map(|(number, _)| number.to_bits()), Ok((-0.0_f64).to_bits()));
-        assert_eq!(double(b"1e999", 0).unwrap_err().to_string(), "number out of the range of DOUBLE at byte 0");
-        assert_eq!(double(b"9007199254740993", 0), Ok((9_007_199_254_740_992.0, 16)));
-        assert_eq!(double(b"123456789012345678901234567890", 0), Ok((1.234_567_890_123_456_8e29, 30)));
-        assert_eq!(float(b"1e39", 0).unwrap_err().to_string(), "number out of the range of REAL at byte 0");
-        assert_eq!(float(b"16777217", 0), Ok((16_777_216.0, 8)));
+        assert_eq!(double(Text::new(b"-0"), 0).map(|(number, _)| number.to_bits()), Ok((-0.0_f64).to_bits()));
+        assert_eq!(double(Text::new(b"1e999"), 0).unwrap_err().to_string(), "number out of the range of DOUBLE at byte 0");
+        assert_eq!(double(Text::new(b"9007199254740993"), 0), Ok((9_007_199_254_740_992.0, 16)));
+        assert_eq!(double(Text::new(b"123456789012345678901234567890"), 0), Ok((1.234_567_890_123_456_8e29, 30)));
+        assert_eq!(float(Text::new(b"1e39"), 0).unwrap_err().to_string(), "number out of the range of REAL at byte 0");
+        assert_eq!(float(Text::new(b"16777217"), 0), Ok((16_777_216.0, 8)));
     }
 
     proptest! {
         #[test]
         fn numbers_agree_with_the_standard_library(number in "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,24})?([eE][+-]?[0-9]{1,2})?", before in 0_usize..10) {
             let text = format!("{}{number}", " ".repeat(before));
-            let (found, end) = double(text.as_bytes(), before).unwrap();
+            let (found, end) = double(Text::new(text.as_bytes()), before).unwrap();
             prop_assert_eq!(found.to_bits(), number.parse::<f64>().unwrap().to_bits());
             prop_assert_eq!(end, text.len());
             let expected = number.parse::<f32>().unwrap();
-            match float(text.as_bytes(), before) {
+            match float(Text::new(text.as_bytes()), before) {
                 Ok((found, _)) => prop_assert_eq!(found.to_bits(), expected.to_bits()),
                 Err(_) => prop_assert!(expected.is_infinite()),
             }
-            prop_assert_eq!(skip(text.as_bytes(), before), Ok(text.len()));
+            prop_assert_eq!(skip(Text::new(text.as_bytes()), before), Ok(text.len()));
         }
 
         #[test]
         fn whole_numbers_agree_with_the_standard_library(number in any::<i64>()) {
             let text = format!("{number} ");
-            prop_assert_eq!(integer(text.as_bytes(), 0), Ok((number, text.len() - 1)));
+            prop_assert_eq!(integer(Text::new(text.as_bytes()), 0), Ok((number, text.len() - 1)));
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A writer nearly always writes the keys of its records in one order with one style of white space. So each object remembers the bytes
 //! that stood between its values last time (`{"id":`, `, "ts": `) and compares whole pieces; only where they differ is the key read
-//! letter by letter, looked up, and the memory corrected. Keys that no column wants are remembered too.
+//! letter by letter, looked up, and the memory corrected. Keys that no column wants are remembered too,
+//! and so are the keys of objects under them: to compare is cheaper than to read.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use kpipe_compiler::plan::{DataType, Field};
 
 use super::column::Column;
 use super::error::{Bad, Step};
-use super::scan::{peek, stands_at, white};
+use super::scan::Text;
 use super::{DEPTH_MAX, skip, string};
 
 /// Longest piece that is remembered.
@@ -21,11 +22,15 @@ const PIECE_BYTES_MAX: usize = 47;
 const PIECES_MORE: usize = 64;
 /// How many remembered pieces may be passed over: keys that this record lacks.
 const PASSED_MAX: usize = 4;
+/// How many objects that no column wants have a memory of their own.
+const GUESSED_MAX: usize = 16;
 
 /// What happens to a value.
 pub(super) enum Take {
     /// It is checked and forgotten.
     Skip,
+    /// The same; if it is an object, its keys are guessed.
+    Check(Box<Shape>),
     /// It goes into a column: the one with this number.
     Column(usize, Box<Column>),
     /// Values within it go into columns.
@@ -39,6 +44,8 @@ pub(super) struct Shape {
     fields: Vec<Entry>,
     index: AHashMap<Vec<u8>, usize>,
     order: Vec<Piece>,
+    /// Objects that no column wants; `None` within one of those.
+    guessed: Option<Vec<Shape>>,
     /// Counts objects, to know which keys the present one had.
     object: u64,
     rows: usize,
@@ -51,17 +58,28 @@ struct Entry {
     seen: u64,
 }
 
-/// The bytes in front of a value, and the field that it belongs to; `None`: no column wants it.
+/// The bytes in front of a value, and what to do with it.
 struct Piece {
-    field: Option<usize>,
+    to: To,
     length: u8,
     bytes: [u8; PIECE_BYTES_MAX],
+}
+
+/// Where a value goes.
+#[derive(Clone, Copy)]
+enum To {
+    /// The field with this number.
+    Field(usize),
+    /// No column wants it.
+    Nowhere,
+    /// The same, and when the key was met first it was an object: it has this number.
+    Guessed(usize),
 }
 
 /// What stands behind a value.
 enum Next {
     /// Another value, at this position.
-    Value(Option<usize>, usize),
+    Value(To, usize),
     /// The end of the object.
     End(usize),
 }
@@ -85,7 +103,7 @@ impl Take {
             Self::Object(Box::new(shape))
         };
         match self {
-            Self::Skip => *self = new,
+            Self::Skip | Self::Check(_) => *self = new,
             Self::Several(takes) => takes.push(new),
             Self::Column(..) | Self::Object(_) => {
                 let old = std::mem::replace(self, Self::Skip);
@@ -95,10 +113,10 @@ impl Take {
     }
 
     /// Reads the value at `at`, which lies within `depth` objects and arrays.
-    #[inline]
-    pub(super) fn read(&mut self, text: &[u8], at: usize, depth: usize) -> Step {
+    pub(super) fn read(&mut self, text: Text<'_>, at: usize, depth: usize) -> Step {
         match self {
-            Self::Skip => skip::value(text, at, depth),
+            Self::Check(shape) if text.peek(at) == b'{' => shape.read(text, at, depth),
+            Self::Skip | Self::Check(_) => skip::value(text, at, depth),
             Self::Column(_, column) => column.read(text, at, depth),
             Self::Object(shape) => shape.read_or_null(text, at, depth),
             Self::Several(takes) => {
@@ -113,7 +131,7 @@ impl Take {
 
     fn read_nothing(&mut self, at: usize) -> Result<(), Box<Bad>> {
         match self {
-            Self::Skip => Ok(()),
+            Self::Skip | Self::Check(_) => Ok(()),
             Self::Column(_, column) => column.read_nothing(at),
             Self::Object(shape) => shape.read_nothing(at),
             Self::Several(takes) => takes.iter_mut().try_for_each(|take| take.read_nothing(at)),
@@ -122,7 +140,7 @@ impl Take {
 
     fn push_null(&mut self) {
         match self {
-            Self::Skip => {}
+            Self::Skip | Self::Check(_) => {}
             Self::Column(_, column) => column.push_null(),
             Self::Object(shape) => shape.push_null(),
             Self::Several(takes) => takes.iter_mut().for_each(Self::push_null),
@@ -131,7 +149,7 @@ impl Take {
 
     pub(super) fn truncate(&mut self, rows: usize) {
         match self {
-            Self::Skip => {}
+            Self::Skip | Self::Check(_) => {}
             Self::Column(_, column) => column.truncate(rows),
             Self::Object(shape) => shape.truncate(rows),
             Self::Several(takes) => takes.iter_mut().for_each(|take| take.truncate(rows)),
@@ -140,7 +158,7 @@ impl Take {
 
     pub(super) fn finish(&mut self, arrays: &mut [ArrayRef]) {
         match self {
-            Self::Skip => {}
+            Self::Skip | Self::Check(_) => {}
             Self::Column(slot, column) => arrays[*slot] = column.finish(),
             Self::Object(shape) => shape.finish_into(arrays),
             Self::Several(takes) => takes.iter_mut().for_each(|take| take.finish(arrays)),
@@ -149,8 +167,9 @@ impl Take {
 }
 
 impl Shape {
-    fn new() -> Self {
-        Self { fields: Vec::new(), index: AHashMap::new(), order: Vec::new(), object: 0, rows: 0 }
+    /// An object without columns.
+    pub(super) fn new() -> Self {
+        Self { fields: Vec::new(), index: AHashMap::new(), order: Vec::new(), guessed: Some(Vec::new()), object: 0, rows: 0 }
     }
 
     pub(super) fn of_struct(fields: &[Field]) -> Self {
@@ -171,8 +190,8 @@ impl Shape {
     }
 
     /// An object on the way to columns: without it they are null.
-    fn read_or_null(&mut self, text: &[u8], at: usize, depth: usize) -> Step {
-        if peek(text, at) != b'n' {
+    fn read_or_null(&mut self, text: Text<'_>, at: usize, depth: usize) -> Step {
+        if text.peek(at) != b'n' {
             return self.read(text, at, depth);
         }
         let end = skip::literal(text, at)?;
@@ -181,8 +200,8 @@ impl Shape {
     }
 
     /// Reads the object at `at`.
-    pub(super) fn read(&mut self, text: &[u8], mut at: usize, depth: usize) -> Step {
-        if peek(text, at) != b'{' {
+    pub(super) fn read(&mut self, text: Text<'_>, mut at: usize, depth: usize) -> Step {
+        if text.peek(at) != b'{' {
             return Err(Bad::mismatch(text, at, "an object"));
         }
         if depth >= DEPTH_MAX {
@@ -191,28 +210,27 @@ impl Shape {
         self.object += 1;
         let (mut place, mut found) = (0, 0);
         loop {
-            let (field, start) = match self.order.get(place) {
+            let (to, start) = match self.order.get(place) {
                 Some(piece) if piece.stands_at(text, at) => {
-                    let next = (piece.field, white(text, at + usize::from(piece.length)));
+                    let next = (piece.to, text.white(at + usize::from(piece.length)));
                     place += 1;
                     next
                 }
                 // Most objects end here: no need to look for a key.
-                _ if place > 0 && peek(text, at) == b'}' => {
+                _ if place > 0 && text.peek(at) == b'}' => {
                     at += 1;
                     break;
                 }
                 _ => match self.next(text, at, &mut place)? {
-                    Next::Value(field, start) => (field, start),
+                    Next::Value(to, start) => (to, start),
                     Next::End(end) => {
                         at = end;
                         break;
                     }
                 },
             };
-            at = match field {
-                None => skip::value(text, start, depth + 1)?,
-                Some(field) => {
+            at = match to {
+                To::Field(field) => {
                     let entry = &mut self.fields[field];
                     if entry.seen == self.object {
                         // The last one of several keys of a name counts.
@@ -221,8 +239,17 @@ impl Shape {
                         entry.seen = self.object;
                         found += 1;
                     }
-                    entry.take.read(text, start, depth + 1).map_err(|bad| bad.within(&entry.key))?
+                    let end = match &mut entry.take {
+                        Take::Column(_, column) => column.read(text, start, depth + 1),
+                        other => other.read(text, start, depth + 1),
+                    };
+                    end.map_err(|bad| bad.within(&entry.key))?
                 }
+                To::Nowhere => skip::any(text, start, depth + 1)?,
+                To::Guessed(number) => match &mut self.guessed {
+                    Some(shapes) if text.peek(start) == b'{' => shapes[number].read(text, start, depth + 1)?,
+                    _ => skip::value(text, start, depth + 1)?,
+                },
             };
         }
         if found < self.fields.len() {
@@ -244,20 +271,20 @@ impl Shape {
 
     /// Reads the next key where the guess was wrong. `place` moves to the next guess.
     #[cold]
-    fn next(&mut self, text: &[u8], at: usize, place: &mut usize) -> Result<Next, Box<Bad>> {
+    fn next(&mut self, text: Text<'_>, at: usize, place: &mut usize) -> Result<Next, Box<Bad>> {
         let ahead = self.order.iter().enumerate().skip(*place + 1).take(PASSED_MAX);
         if let Some((index, piece)) = ahead.into_iter().find(|(_, piece)| piece.stands_at(text, at)).filter(|_| *place > 0) {
             *place = index + 1;
-            return Ok(Next::Value(piece.field, white(text, at + usize::from(piece.length))));
+            return Ok(Next::Value(piece.to, text.white(at + usize::from(piece.length))));
         }
         let first = *place == 0;
-        let mut key_at = white(text, at);
-        match peek(text, key_at) {
+        let mut key_at = text.white(at);
+        match text.peek(key_at) {
             b'}' if !first => return Ok(Next::End(key_at + 1)),
-            b',' if !first => key_at = white(text, key_at + 1),
+            b',' if !first => key_at = text.white(key_at + 1),
             b'{' if first => {
-                key_at = white(text, key_at + 1);
-                if peek(text, key_at) == b'}' {
+                key_at = text.white(key_at + 1);
+                if text.peek(key_at) == b'}' {
                     return Ok(Next::End(key_at + 1));
                 }
             }
@@ -265,15 +292,33 @@ impl Shape {
         }
         let mut key = Vec::new();
         let start = string::read_key(text, key_at, &mut key)?;
-        let field = self.index.get(&key).copied();
-        self.remember(*place, field, &text[at..start]);
+        let to = match self.index.get(&key) {
+            Some(field) => To::Field(*field),
+            None if text.peek(start) == b'{' => self.guess(*place),
+            None => To::Nowhere,
+        };
+        self.remember(*place, to, &text.bytes()[at..start]);
         *place += 1;
-        Ok(Next::Value(field, start))
+        Ok(Next::Value(to, start))
+    }
+
+    /// A memory for an object that no column wants: that of the object that was at this place before, or a new one.
+    fn guess(&mut self, place: usize) -> To {
+        if let Some(Piece { to: To::Guessed(number), .. }) = self.order.get(place) {
+            return To::Guessed(*number);
+        }
+        match &mut self.guessed {
+            Some(shapes) if shapes.len() < GUESSED_MAX => {
+                shapes.push(Self { guessed: None, ..Self::new() });
+                To::Guessed(shapes.len() - 1)
+            }
+            _ => To::Nowhere,
+        }
     }
 
     /// Expects `bytes` at this place from now on. The first place is only ever asked where the object begins.
-    fn remember(&mut self, place: usize, field: Option<usize>, bytes: &[u8]) {
-        let mut piece = Piece { field, length: 0, bytes: [0; PIECE_BYTES_MAX] };
+    fn remember(&mut self, place: usize, to: To, bytes: &[u8]) {
+        let mut piece = Piece { to, length: 0, bytes: [0; PIECE_BYTES_MAX] };
         if let Some(room) = piece.bytes.get_mut(..bytes.len()) {
             room.copy_from_slice(bytes);
             piece.length = bytes.len() as u8;
@@ -320,8 +365,8 @@ impl Shape {
 
 impl Piece {
     #[inline(always)]
-    fn stands_at(&self, text: &[u8], at: usize) -> bool {
+    fn stands_at(&self, text: Text<'_>, at: usize) -> bool {
         // A piece too long to be kept has length 0 and stands nowhere.
-        self.length > 0 && stands_at(text, at, &self.bytes[..usize::from(self.length)])
+        self.length > 0 && text.stands_at(at, &self.bytes[..usize::from(self.length)])
     }
 }

@@ -1,45 +1,45 @@
 //! Strings: found, checked and written out.
 
 use super::error::{Bad, Step};
-use super::scan::{append, peek, special, white};
+use super::scan::{Text, append};
 
 /// Checks a string whose opening quote stands at `at`. Escapes are checked for form: a lone surrogate is JSON, though no text.
 #[inline(always)]
-pub(super) fn skip(text: &[u8], at: usize) -> Step {
-    let end = special(text, at + 1);
-    if peek(text, end) == b'"' { Ok(end + 1) } else { skip_escaped(text, end) }
+pub(super) fn skip(text: Text<'_>, at: usize) -> Step {
+    let end = text.special(at + 1);
+    if text.peek(end) == b'"' { Ok(end + 1) } else { skip_escaped(text, end) }
 }
 
 #[cold]
-fn skip_escaped(text: &[u8], mut at: usize) -> Step {
+fn skip_escaped(text: Text<'_>, mut at: usize) -> Step {
     loop {
-        match text.get(at) {
+        match text.bytes().get(at) {
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => at = escape(text, at)?.1,
             _ => return Err(broken(text, at)),
         }
-        at = special(text, at);
+        at = text.special(at);
     }
 }
 
 /// Appends what the string at `at` means to `out`. What was appended before an error stays.
 #[inline(always)]
-pub(super) fn read(text: &[u8], at: usize, out: &mut Vec<u8>) -> Step {
-    let end = special(text, at + 1);
-    append(out, text, at + 1, end);
-    if peek(text, end) == b'"' { Ok(end + 1) } else { read_escaped(text, end, out) }
+pub(super) fn read(text: Text<'_>, at: usize, out: &mut Vec<u8>) -> Step {
+    let end = text.special(at + 1);
+    append(out, text.bytes(), at + 1, end);
+    if text.peek(end) == b'"' { Ok(end + 1) } else { read_escaped(text, end, out) }
 }
 
 #[cold]
-fn read_escaped(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> Step {
+fn read_escaped(text: Text<'_>, mut at: usize, out: &mut Vec<u8>) -> Step {
     loop {
-        match text.get(at) {
+        match text.bytes().get(at) {
             Some(b'"') => return Ok(at + 1),
             Some(b'\\') => {
                 let (unit, end) = escape(text, at)?;
                 at = match unit {
                     0xd800..=0xdbff => {
-                        let (low, end) = if peek(text, end) == b'\\' { escape(text, end)? } else { (0, end) };
+                        let (low, end) = if text.peek(end) == b'\\' { escape(text, end)? } else { (0, end) };
                         let (0xdc00..=0xdfff, high) = (low, u32::from(unit) - 0xd800) else {
                             return Err(Bad::data(at, "a string with half a surrogate pair"));
                         };
@@ -55,8 +55,8 @@ fn read_escaped(text: &[u8], mut at: usize, out: &mut Vec<u8>) -> Step {
             }
             _ => return Err(broken(text, at)),
         }
-        let next = special(text, at);
-        out.extend_from_slice(&text[at..next]);
+        let next = text.special(at);
+        out.extend_from_slice(&text.bytes()[at..next]);
         at = next;
     }
 }
@@ -67,8 +67,8 @@ fn push(out: &mut Vec<u8>, code: u32) {
 }
 
 /// The UTF-16 unit that the escape at `at` stands for, and the position behind it.
-fn escape(text: &[u8], at: usize) -> Result<(u16, usize), Box<Bad>> {
-    let unit = match peek(text, at + 1) {
+fn escape(text: Text<'_>, at: usize) -> Result<(u16, usize), Box<Bad>> {
+    let unit = match text.peek(at + 1) {
         letter @ (b'"' | b'\\' | b'/') => u16::from(letter),
         b'b' => 8,
         b'f' => 12,
@@ -76,7 +76,7 @@ fn escape(text: &[u8], at: usize) -> Result<(u16, usize), Box<Bad>> {
         b'r' => 13,
         b't' => 9,
         b'u' => {
-            let digits = text.get(at + 2..at + 6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            let digits = text.bytes().get(at + 2..at + 6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
             let unit = digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| u16::from_str_radix(digits, 16).ok());
             return unit.map(|unit| (unit, at + 6)).ok_or_else(|| Bad::syntax(at, "an escape without four hexadecimal digits"));
         }
@@ -85,22 +85,22 @@ fn escape(text: &[u8], at: usize) -> Result<(u16, usize), Box<Bad>> {
     Ok((unit, at + 2))
 }
 
-fn broken(text: &[u8], at: usize) -> Box<Bad> {
-    if at >= text.len() { Bad::syntax(at, "a string without an end") } else { Bad::syntax(at, "a control character in a string") }
+fn broken(text: Text<'_>, at: usize) -> Box<Bad> {
+    if at >= text.bytes().len() { Bad::syntax(at, "a string without an end") } else { Bad::syntax(at, "a control character in a string") }
 }
 
 /// The position of the value that belongs to the key at `at`.
 #[inline(always)]
-pub(super) fn skip_key(text: &[u8], at: usize) -> Step {
-    if peek(text, at) != b'"' {
+pub(super) fn skip_key(text: Text<'_>, at: usize) -> Step {
+    if text.peek(at) != b'"' {
         return Err(Bad::expected(text, at, "a key"));
     }
     colon(text, skip(text, at)?)
 }
 
 /// The key at `at`, unescaped, and the position of its value.
-pub(super) fn read_key(text: &[u8], at: usize, key: &mut Vec<u8>) -> Step {
-    if peek(text, at) != b'"' {
+pub(super) fn read_key(text: Text<'_>, at: usize, key: &mut Vec<u8>) -> Step {
+    if text.peek(at) != b'"' {
         return Err(Bad::expected(text, at, "a key"));
     }
     key.clear();
@@ -108,9 +108,9 @@ pub(super) fn read_key(text: &[u8], at: usize, key: &mut Vec<u8>) -> Step {
 }
 
 #[inline(always)]
-fn colon(text: &[u8], at: usize) -> Step {
-    let at = white(text, at);
-    if peek(text, at) == b':' { Ok(white(text, at + 1)) } else { Err(Bad::expected(text, at, "`:`")) }
+fn colon(text: Text<'_>, at: usize) -> Step {
+    let at = text.white(at);
+    if text.peek(at) == b':' { Ok(text.white(at + 1)) } else { Err(Bad::expected(text, at, "`:`")) }
 }
 
 #[cfg(test)]
@@ -119,9 +119,9 @@ mod tests {
 
     fn text(json: &str) -> Result<String, String> {
         let mut out = Vec::new();
-        let end = read(json.as_bytes(), 0, &mut out).map_err(|bad| bad.to_string())?;
+        let end = read(Text::new(json.as_bytes()), 0, &mut out).map_err(|bad| bad.to_string())?;
         assert_eq!(end, json.len());
-        assert_eq!(skip(json.as_bytes(), 0), Ok(end));
+        assert_eq!(skip(Text::new(json.as_bytes()), 0), Ok(end));
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -145,7 +145,7 @@ mod tests {
             ("\"\\", "not valid JSON: an unknown escape in a string at byte 1"),
         ] {
             assert_eq!(text(json).unwrap_err(), message, "{json}");
-            assert_eq!(skip(json.as_bytes(), 0).unwrap_err().to_string(), message, "{json}");
+            assert_eq!(skip(Text::new(json.as_bytes()), 0).unwrap_err().to_string(), message, "{json}");
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     fn half_a_pair_is_json_but_no_text() {
         for json in [r#""\ud83d""#, r#""\ud83dx""#, r#""\ud83d\n""#, r#""\ude00""#] {
             assert_eq!(text(json).unwrap_err(), "a string with half a surrogate pair at byte 1");
-            assert_eq!(skip(json.as_bytes(), 0), Ok(json.len()));
+            assert_eq!(skip(Text::new(json.as_bytes()), 0), Ok(json.len()));
         }
     }
 }
