@@ -115,11 +115,10 @@ impl Settings {
     pub(super) fn producer(&self, options: &Options, batch_bytes: usize) -> ClientConfig {
         let mut config = self.config.clone();
         config.remove("allow.auto.create.topics");
-        let acks = options.text("acks").unwrap_or("all");
         let linger_ms = options.duration("linger").map_or(5, |linger| linger.as_millis());
         config
-            .set("acks", acks)
-            .set("enable.idempotence", (acks == "all").to_string())
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
             .set("linger.ms", linger_ms.to_string())
             .set("compression.type", options.text("compression").unwrap_or("none"))
             // As Java's producer: records of a key stay in the partition where other producers put them.

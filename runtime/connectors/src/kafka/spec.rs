@@ -176,10 +176,10 @@ const REGISTRY_VALUE: OptionSpec = OptionSpec {
 const SINK: [OptionSpec; 8] = [
     OptionSpec {
         path: "acks",
-        kind: OptionKind::Choice(&["all", "1"]),
+        kind: OptionKind::Choice(&["all"]),
         default: Some("all"),
-        doc: "Who must have a record before it counts: `all` in-sync replicas, or the leader alone. With `1` a record can be lost with its \
-              leader, and written twice or out of order after a broken connection.",
+        doc: "Who must have a record before it counts: all in-sync replicas. With less a record could be lost with its leader, which kpipe does \
+              not promise.",
         example: "all",
         ..PLAIN
     },
