@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, OptionSpec};
 use crate::document::{Context, Document, DocumentError, Draft, KcqlText, Shared, SharedTrees};
 use crate::lower::{Lowered, Places, lower};
 use crate::plan::Pipeline;
-use crate::report::{Entry, Report};
+use crate::report::{Entry, Report, Severity};
 use crate::sources::{Located, Location, Lookups, Mode, SourceFile, Sources};
 use crate::yaml::{Node, read};
 use kpipe_grammar::span::Span;
@@ -35,14 +35,20 @@ pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode
     let mut context = Context { sources, catalog, lookups, mode, report: &mut report, unknown: &mut unknown };
     let trees = SharedTrees::read(&mut context);
     let shared = Shared::new(&mut context, &trees);
-    let drafts: Vec<Draft> = roots.iter().map(|root| context.document(root, &shared)).collect();
-    let names: Vec<&Located<String>> = drafts.iter().filter_map(|draft| draft.name.as_ref()).collect();
+    let mut drafts = Vec::with_capacity(roots.len());
+    for root in &roots {
+        let before = context.report.entries().len();
+        let draft = context.document(&root.node, &shared);
+        let failed = root.file_failed || has_error(&context.report.entries()[before..]);
+        drafts.push((draft, failed));
+    }
+    let names: Vec<&Located<String>> = drafts.iter().filter_map(|(draft, _)| draft.name.as_ref()).collect();
     shared.check_names(&mut context, &names.iter().map(|name| name.node.as_str()).collect::<Vec<_>>());
     check_unique(&names, context.report);
     let mut compiled = Compiled { report, unknown: unknown.into_iter().collect(), ..Compiled::default() };
-    for draft in drafts {
+    for (draft, failed) in drafts {
         match (draft.document, draft.kcql) {
-            (Some(document), _) => compiled.lower(document, lookups),
+            (Some(document), _) => compiled.lower(document, failed, lookups),
             (None, Some(kcql)) => check_kcql(&kcql, &mut compiled.report),
             (None, None) => {}
         }
@@ -51,9 +57,11 @@ pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode
 }
 
 impl Compiled {
-    fn lower(&mut self, document: Document, lookups: &dyn Lookups) {
+    /// Lowers a document. One that `failed` already is only looked through for more mistakes.
+    fn lower(&mut self, document: Document, failed: bool, lookups: &dyn Lookups) {
         let sampled = lookups.sampled(&document.name.node);
-        if let Some(Lowered { pipeline, places }) = lower(&document, sampled.as_ref(), &mut self.report) {
+        let lowered = lower(&document, sampled.as_ref(), &mut self.report);
+        if let Some(Lowered { pipeline, places }) = lowered.filter(|_| !failed) {
             self.pipelines.push(pipeline);
             self.places.push(places);
         }
@@ -61,15 +69,28 @@ impl Compiled {
     }
 }
 
+/// A document of a file.
+struct Root {
+    node: Node,
+    /// True if its file has a mistake of YAML: nobody knows which document it changes.
+    file_failed: bool,
+}
+
+fn has_error(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| entry.severity() == Severity::Error)
+}
+
 /// The documents of all pipeline files.
-fn roots(sources: &Sources, catalog: &Catalog, report: &mut Report) -> Vec<Node> {
+fn roots(sources: &Sources, catalog: &Catalog, report: &mut Report) -> Vec<Root> {
     let mut roots = Vec::new();
     for file in sources.pipelines() {
+        let before = report.entries().len();
         let documents = read(file, report);
+        let file_failed = has_error(&report.entries()[before..]);
         if !documents.complete {
             mask_unread(file, &secret_keys(catalog), report);
         }
-        roots.extend(documents.roots);
+        roots.extend(documents.roots.into_iter().map(|node| Root { node, file_failed }));
     }
     roots
 }

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::document::fixture::{CATALOG, World, lake, run, shown};
-use crate::report::Severity;
 
 /// A pipeline of 30 lines.
 fn long(name: usize) -> String {
@@ -59,6 +58,16 @@ fn a_broken_file_does_not_hide_the_others() {
     assert_eq!(compiled.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect::<Vec<_>>(), ["lake", "other"]);
     let said = shown(&sources, &compiled);
     assert!(said.len() == 2 && said[0].starts_with("a.yaml:1:4 KP0208") && said[1].starts_with("c.yaml:10:1 KP0233"), "{said:#?}");
+}
+
+#[test]
+fn a_pipeline_with_a_mistake_does_not_come_out() {
+    for text in [lake("    fromat: json"), lake("    flush: { records: 0 }"), lake("    {}").replace("kcql:", "version: 1\nkcql:")] {
+        let mut sources = Sources::new();
+        sources.add("p.yaml", text);
+        let compiled = run(&sources, &World::default());
+        assert!(compiled.report.has_errors() && compiled.pipelines.is_empty());
+    }
 }
 
 /// Keys of a pipeline and their mistakes of one letter.

@@ -36,6 +36,10 @@ impl Context<'_> {
             }
             Value::Mapping(entries) => match entries.as_slice() {
                 [only] => {
+                    // The format is named by the key; its options have places of their own.
+                    if let Some(place) = places.get_mut(path) {
+                        place.value = only.at;
+                    }
                     self.format_name(slot, &only.key, only.at, formats)?;
                     let options = self.format_options(slot, &format!("{path}.{}", only.key), only, places)?;
                     if options.is_empty() {
