@@ -87,6 +87,7 @@ impl From<io::Error> for Failure {
 impl From<ConnectorError> for Failure {
     fn from(error: ConnectorError) -> Self {
         let ConnectorError { kind, retry: _, message, help } = error;
+        let help = help.or_else(|| help_of(kind).map(str::to_owned));
         Self { exit: kind.into(), code: Some(code_of(kind)), message, notes: Vec::new(), help }
     }
 }
@@ -102,6 +103,17 @@ pub(crate) fn code_of(kind: ErrorKind) -> &'static str {
         ErrorKind::Fenced => codes::FENCED,
         ErrorKind::Data => codes::BAD_RECORD,
         ErrorKind::Bug => codes::BUG,
+    }
+}
+
+/// What to do where nothing better is known.
+fn help_of(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unreachable => Some("look at the address, the network and whether it runs; then try again"),
+        ErrorKind::Missing => Some("create it, or correct the name"),
+        ErrorKind::Denied => Some("look at user, password and rights"),
+        ErrorKind::Bug => Some("please report this with the lines above"),
+        ErrorKind::Fenced | ErrorKind::Data | ErrorKind::LocalIo | ErrorKind::Invalid => None,
     }
 }
 
@@ -131,4 +143,36 @@ pub(crate) mod codes {
     pub(crate) const FENCED: &str = "KP1012";
     /// A bug.
     pub(crate) const BUG: &str = "KP9901";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let gone = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((gone.exit, gone.message.as_str()), (Exit::Done, ""));
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!((full.exit, full.code), (Exit::LocalIo, Some(codes::LOCAL_FILE)));
+    }
+
+    #[test]
+    fn errors_of_connectors_keep_their_help_or_get_one() {
+        let own = Failure::from(ConnectorError::new(ErrorKind::Denied, "no").help("ask the owner"));
+        assert_eq!((own.exit, own.help.as_deref()), (Exit::Denied, Some("ask the owner")));
+        for kind in [ErrorKind::Unreachable, ErrorKind::Missing, ErrorKind::Denied, ErrorKind::Bug] {
+            let failure = Failure::from(ConnectorError::new(kind, "what"));
+            assert!(failure.help.is_some() && failure.code.is_some(), "{kind:?}");
+            assert_eq!(failure.exit, Exit::from(kind));
+        }
+    }
+
+    #[test]
+    fn a_failure_is_a_diagnostic_without_a_place() {
+        let finding = Failure::file("read", Path::new("x.yaml"), &io::Error::other("odd")).note("a").help("b").finding();
+        assert_eq!(finding.message, "cannot read x.yaml: odd");
+        assert_eq!((finding.notes.as_slice(), finding.help.as_deref()), (["a".to_owned()].as_slice(), Some("b")));
+        assert!(finding.marks.is_empty());
+    }
 }

@@ -73,7 +73,9 @@ fn record_failure(error: &WireError) -> Failure {
 
 fn missing<'a>(pipeline: &'a str, inspection: &'a Inspection) -> impl Iterator<Item = Failure> + 'a {
     inspection.missing.iter().map(move |missing| {
-        Failure::new(Exit::from(ErrorKind::Missing), format!("{pipeline}: {missing}")).code(code_of(ErrorKind::Missing))
+        // What is missing; what to do about it.
+        let (what, help) = missing.split_once("; ").unwrap_or((missing, "create it, or correct the name"));
+        Failure::new(Exit::from(ErrorKind::Missing), format!("{pipeline}: {what}")).code(code_of(ErrorKind::Missing)).help(help)
     })
 }
 

@@ -132,9 +132,9 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView) {
     match live {
         None => {}
         Some(LiveView { source, sink }) => {
-            for (word, inspection) in [("source", source), ("sink", sink)] {
+            for inspection in [source, sink] {
                 if !inspection.system.is_empty() {
-                    let _ = writeln!(text, "    {word:<10} {}", harmless(&inspection.system));
+                    let _ = writeln!(text, "    {:<10} {}", "found", harmless(&inspection.system));
                 }
             }
             if let Some(starts) = starts(&source.partitions) {
