@@ -12,6 +12,7 @@ use crate::env::{Env, Random};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::event::{End, Event, Voice};
 use crate::limits::{ACKS_MISSING, AWAY_AFTER, BACKOFF_FIRST};
+use crate::path::Fence;
 
 /// How patient a pipeline is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +72,15 @@ impl Retries {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
 
-    /// Calls until it works, time has run out, or trying again cannot help.
-    pub(crate) async fn run<T, F>(&self, mut call: impl FnMut() -> F) -> Result<T, ConnectorError>
+    /// Calls until it works, time has run out, trying again cannot help, or nobody wants it any more.
+    pub(crate) async fn run<T, F>(&self, fence: &Fence, mut call: impl FnMut() -> F) -> Result<T, ConnectorError>
     where
         F: Future<Output = Result<T, ConnectorError>>,
     {
         let mut attempt = 0;
         loop {
-            if self.is_given_up.load(Ordering::Relaxed) {
-                return Err(ConnectorError::new(ErrorKind::Unreachable, "given up: the task stops").retry(Retry::Reopen));
+            if self.is_given_up.load(Ordering::Relaxed) || !fence.is_up() {
+                return Err(ConnectorError::new(ErrorKind::Fenced, "given up: the task stops or gave its partition away"));
             }
             let error = match call().await {
                 Ok(value) => {
@@ -203,7 +204,7 @@ mod tests {
             let answer = if left.get() > 0 { Err(no_answer()) } else { Ok(7) };
             async move { answer }
         };
-        assert_eq!(retries.run(call).await.unwrap(), 7);
+        assert_eq!(retries.run(&Fence::default(), call).await.unwrap(), 7);
         let words = heard.0.lock().unwrap().clone();
         assert_eq!(words.iter().filter(|word| word.contains("is away: no answer")).count(), 1, "{words:?}");
         assert_eq!(words.iter().filter(|word| word.contains("is back after")).count(), 1, "{words:?}");
@@ -219,14 +220,14 @@ mod tests {
             let answer = if left.get() > 0 { Err(no_answer()) } else { Ok(()) };
             async move { answer }
         };
-        retries.run(call).await.unwrap();
+        retries.run(&Fence::default(), call).await.unwrap();
         assert_eq!(heard.0.lock().unwrap().as_slice(), ["p/0 trying the sink again"]);
     }
 
     #[tokio::test]
     async fn patience_ends_and_some_errors_need_none() {
         let (retries, _) = retries(Some(Duration::from_secs(5)));
-        let error = retries.run(|| async { Err::<(), _>(no_answer()) }).await.unwrap_err();
+        let error = retries.run(&Fence::default(), || async { Err::<(), _>(no_answer()) }).await.unwrap_err();
         assert_eq!(error.message, "no answer");
         assert!(retries.env.clock.monotonic() >= Duration::from_secs(5));
         let calls = Cell::new(0);
@@ -234,7 +235,7 @@ mod tests {
             calls.set(calls.get() + 1);
             async { Err::<(), _>(ConnectorError::new(ErrorKind::Denied, "no right")) }
         };
-        assert_eq!(retries.run(denied).await.unwrap_err().kind, ErrorKind::Denied);
+        assert_eq!(retries.run(&Fence::default(), denied).await.unwrap_err().kind, ErrorKind::Denied);
         assert_eq!(calls.get(), 1);
     }
 
@@ -289,7 +290,10 @@ mod tests {
     #[tokio::test]
     async fn given_up_calls_end() {
         let (retries, _) = retries(None);
+        let fence = Fence::default();
+        drop(fence.hold());
+        assert!(retries.run(&fence, || async { Ok(()) }).await.is_err());
         retries.give_up();
-        assert!(retries.run(|| async { Ok(()) }).await.is_err());
+        assert!(retries.run(&Fence::default(), || async { Ok(()) }).await.is_err());
     }
 }

@@ -198,7 +198,9 @@ impl Tail for Files {
             self.memory.report(self.roller.held_bytes(), true);
         }
         for set in self.sequence.take_ready(|ticket| desk.is_acknowledged(ticket)) {
-            self.commits.start(set);
+            let partition = set.partition;
+            let hold = self.commits.start(set);
+            self.sequence.committing(partition, hold);
         }
         #[cfg(test)]
         if self.planted == Some(super::PlantedBug::CommittedBeforeTheUpload) {

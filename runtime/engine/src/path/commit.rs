@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
-use super::{CommittedSet, SetResult, StagedFile, StagedSet};
+use super::{CommittedSet, Fence, Hold, SetResult, StagedFile, StagedSet};
 use crate::connector::{Completed, FileStore, IfExists};
 use crate::error::ConnectorError;
 use crate::limits::FILES_IN_FLIGHT_MAX;
@@ -17,8 +17,8 @@ use crate::retry::Retries;
 ///
 /// Called for one set of a partition at a time, in the order of their deltas.
 pub(crate) trait Committer: Send + Sync {
-    /// Commits.
-    fn commit(&self, set: StagedSet) -> BoxFuture<'_, Result<CommittedSet, ConnectorError>>;
+    /// Commits, as long as the fence is up.
+    fn commit(&self, set: StagedSet, fence: Fence) -> BoxFuture<'_, Result<CommittedSet, ConnectorError>>;
 }
 
 /// Completes the uploads of a set, then reports it; the position moves afterwards. Whoever stops in between writes the set again: under
@@ -32,19 +32,35 @@ pub(crate) struct AtLeastOnce {
 }
 
 impl AtLeastOnce {
-    async fn complete(&self, file: &StagedFile) -> Result<Completed, ConnectorError> {
+    async fn complete(&self, file: &StagedFile, fence: &Fence) -> Result<Completed, ConnectorError> {
         let StagedFile { facts, upload, parts } = file;
         let (store, if_exists) = (&self.stores[facts.route], self.if_exists[facts.route]);
-        self.retries.run(|| store.complete(&facts.key, upload, parts, if_exists)).await
+        self.retries.run(fence, || store.complete(&facts.key, upload, parts, if_exists)).await
+    }
+
+    /// One attempt for each file; an upload that was completed is not there any more, which is no error.
+    async fn clean_up(&self, files: &[StagedFile]) {
+        for StagedFile { facts, upload, parts: _ } in files {
+            if let Err(error) = self.stores[facts.route].abort(&facts.key, upload).await {
+                tracing::debug!(key = facts.key, %error, "an upload stays behind unfinished");
+            }
+        }
     }
 }
 
 impl Committer for AtLeastOnce {
-    fn commit(&self, set: StagedSet) -> BoxFuture<'_, Result<CommittedSet, ConnectorError>> {
+    fn commit(&self, set: StagedSet, fence: Fence) -> BoxFuture<'_, Result<CommittedSet, ConnectorError>> {
         Box::pin(async move {
             let StagedSet { id, partition, delta, reason: _, files } = set;
-            let calls: Vec<_> = files.iter().map(|file| self.complete(file)).collect();
-            let outcomes: Vec<Completed> = stream::iter(calls).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect().await?;
+            let calls: Vec<_> = files.iter().map(|file| self.complete(file, &fence)).collect();
+            let completed: Result<Vec<Completed>, _> = stream::iter(calls).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect().await;
+            let outcomes = match completed {
+                Ok(outcomes) => outcomes,
+                Err(error) => {
+                    self.clean_up(&files).await;
+                    return Err(error);
+                }
+            };
             let existed = outcomes.iter().filter(|outcome| **outcome == Completed::Existed).count();
             Ok(CommittedSet { id, partition, delta, files: files.into_iter().map(|file| file.facts).collect(), existed })
         })
@@ -63,16 +79,20 @@ impl Commits {
         Self { committer, runtime, results }
     }
 
-    pub(crate) fn start(&self, set: StagedSet) {
+    /// Whoever drops the hold gives the commit up: what is not completed by then stays invisible.
+    pub(crate) fn start(&self, set: StagedSet) -> Hold {
+        let fence = Fence::default();
+        let hold = fence.hold();
         let (committer, results) = (Arc::clone(&self.committer), self.results.clone());
         self.runtime.spawn(async move {
             let (id, partition) = (set.id, set.partition);
-            let result = committer.commit(set).await;
+            let result = committer.commit(set, fence).await;
             // A task that is gone does not want to know.
             let _gone = results.send(match result {
                 Ok(committed) => SetResult::Committed(committed),
                 Err(error) => SetResult::Failed { id, partition, error },
             });
         });
+        hold
     }
 }

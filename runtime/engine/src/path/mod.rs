@@ -354,15 +354,28 @@ pub enum SetResult {
     },
 }
 
-/// A set on its way to the store. Whoever drops it gives the set up, unless it was staged by then.
-#[derive(Debug)]
-pub struct Upload {
-    /// Shared with the work under way.
-    pub(crate) is_given_up: Arc<AtomicBool>,
+/// Whether work outside the task's thread is still wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Fence(Arc<AtomicBool>);
+
+impl Fence {
+    /// False once the task dropped the [`Hold`]: start nothing more.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn hold(&self) -> Hold {
+        Hold(self.clone())
+    }
 }
 
-impl Drop for Upload {
+/// The task's end of a [`Fence`]. Dropped with the set that the work is for: a partition that was given away, a task that ends.
+#[derive(Debug)]
+pub struct Hold(Fence);
+
+impl Drop for Hold {
     fn drop(&mut self) {
-        self.is_given_up.store(true, Ordering::Relaxed);
+        self.0.0.store(true, Ordering::Relaxed);
     }
 }

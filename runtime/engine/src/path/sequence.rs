@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{SetId, StagedSet, Upload};
+use super::{Hold, SetId, StagedSet};
 use crate::connector::Ticket;
 use crate::position::PartitionId;
 
@@ -25,18 +25,21 @@ struct Slot {
 enum Stage {
     /// Held so that the upload goes on.
     Uploading {
-        _upload: Option<Upload>,
+        _hold: Option<Hold>,
     },
     Staged(StagedSet),
-    Committing,
+    /// Held so that the commit goes on.
+    Committing {
+        _hold: Option<Hold>,
+    },
 }
 
 impl Sequence {
     /// A set was closed: its place in the order is now.
-    pub(crate) fn closed(&mut self, partition: PartitionId, id: SetId, dead_letter: Option<Ticket>, upload: Option<Upload>) {
+    pub(crate) fn closed(&mut self, partition: PartitionId, id: SetId, dead_letter: Option<Ticket>, hold: Option<Hold>) {
         let slots = self.partitions.entry(partition).or_default();
         debug_assert!(slots.back().is_none_or(|slot| slot.id < id), "sets are closed in order");
-        slots.push_back(Slot { id, dead_letter, stage: Stage::Uploading { _upload: upload } });
+        slots.push_back(Slot { id, dead_letter, stage: Stage::Uploading { _hold: hold } });
     }
 
     /// A set is staged. It comes back if nobody waits for it: its partition was given away.
@@ -58,12 +61,19 @@ impl Sequence {
             if slot.dead_letter.is_some_and(|ticket| !is_acknowledged(ticket)) {
                 continue;
             }
-            match std::mem::replace(&mut slot.stage, Stage::Committing) {
+            match std::mem::replace(&mut slot.stage, Stage::Committing { _hold: None }) {
                 Stage::Staged(set) => ready.push(set),
                 other => slot.stage = other,
             }
         }
         ready
+    }
+
+    /// The commit of a set that was taken began.
+    pub(crate) fn committing(&mut self, partition: PartitionId, hold: Hold) {
+        if let Some(slot) = self.partitions.get_mut(&partition).and_then(VecDeque::front_mut) {
+            slot.stage = Stage::Committing { _hold: Some(hold) };
+        }
     }
 
     /// A set was committed. False if nobody waits for it.
@@ -84,12 +94,12 @@ impl Sequence {
         self.partitions.get(&partition).is_some_and(|slots| slots.iter().any(|slot| slot.id == id))
     }
 
-    /// Forgets the sets of a partition; those that are staged come back, uploads under way are given up.
+    /// Forgets the sets of a partition; those that are staged come back, uploads and commits under way are given up.
     pub(crate) fn discard(&mut self, partition: PartitionId) -> Vec<StagedSet> {
         let slots = self.partitions.remove(&partition).unwrap_or_default();
         let staged = slots.into_iter().filter_map(|slot| match slot.stage {
             Stage::Staged(set) => Some(set),
-            Stage::Uploading { .. } | Stage::Committing => None,
+            Stage::Uploading { .. } | Stage::Committing { .. } => None,
         });
         staged.collect()
     }

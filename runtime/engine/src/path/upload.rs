@@ -3,7 +3,7 @@
 //! A file's key holds its last offset, so an upload begins when its set closes; the parts were cut before, while the file grew, and are
 //! counted by the budget until they are stored. Files of a set go up together, parts of a task within one bound.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,10 +12,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{EncodedFile, EncodedSet, SetId, SetResult, StagedFile, StagedSet, Upload};
+use super::{EncodedFile, EncodedSet, Fence, Hold, SetResult, StagedFile, StagedSet};
 use crate::budget::Lease;
 use crate::connector::{FileStore, PartTag, UploadId};
-use crate::error::{ConnectorError, ErrorKind};
+use crate::error::ConnectorError;
 use crate::event::Event;
 use crate::limits::{FILES_IN_FLIGHT_MAX, PARTS_IN_FLIGHT_MAX};
 use crate::retry::Retries;
@@ -44,16 +44,17 @@ impl Uploader {
     }
 
     /// Starts the upload of a set; its parts are counted by `lease`. The result comes over the channel.
-    pub(crate) fn start(&self, set: EncodedSet, lease: Lease) -> Upload {
-        let is_given_up = Arc::new(AtomicBool::new(false));
-        let upload = Upload { is_given_up: Arc::clone(&is_given_up) };
-        let job = Job { shared: Arc::clone(&self.shared), lease: Mutex::new(lease), begun: Mutex::default(), is_given_up };
+    /// Whoever drops the hold gives the set up, unless it was staged by then.
+    pub(crate) fn start(&self, set: EncodedSet, lease: Lease) -> Hold {
+        let fence = Fence::default();
+        let hold = fence.hold();
+        let job = Job { shared: Arc::clone(&self.shared), lease: Mutex::new(lease), begun: Mutex::default(), fence };
         let results = self.results.clone();
         let active = Active::new(&self.shared);
         self.runtime.spawn(async move {
             let (id, partition) = (set.id, set.partition);
             let result = job.stage(set).await;
-            if job.is_given_up.load(Ordering::Relaxed) || result.is_err() {
+            if !job.fence.is_up() || result.is_err() {
                 job.clean_up().await;
             }
             // A task that is gone does not want to know.
@@ -63,7 +64,7 @@ impl Uploader {
             });
             drop(active);
         });
-        upload
+        hold
     }
 
     /// Gives up a set that was staged but will not be committed.
@@ -114,26 +115,26 @@ struct Job {
     shared: Arc<Shared>,
     lease: Mutex<Lease>,
     begun: Mutex<Vec<(usize, String, UploadId)>>,
-    is_given_up: Arc<AtomicBool>,
+    fence: Fence,
 }
 
 impl Job {
     async fn stage(&self, set: EncodedSet) -> Result<StagedSet, ConnectorError> {
         let EncodedSet { id, partition, delta, reason, files } = set;
-        let staged = stream::iter(files).map(|file| self.stage_file(id, file)).buffer_unordered(FILES_IN_FLIGHT_MAX);
+        let staged = stream::iter(files).map(|file| self.stage_file(file)).buffer_unordered(FILES_IN_FLIGHT_MAX);
         let mut files: Vec<StagedFile> = staged.try_collect().await?;
         files.sort_by(|one, other| one.facts.key.cmp(&other.facts.key));
         Ok(StagedSet { id, partition, delta, reason, files })
     }
 
-    async fn stage_file(&self, set: SetId, file: EncodedFile) -> Result<StagedFile, ConnectorError> {
+    async fn stage_file(&self, file: EncodedFile) -> Result<StagedFile, ConnectorError> {
         let EncodedFile { facts, parts } = file;
         let store = &self.shared.stores[facts.route];
-        let upload = self.call(set, || store.begin(&facts.key)).await?;
+        let upload = self.shared.retries.run(&self.fence, || store.begin(&facts.key)).await?;
         let begun = (facts.route, facts.key.clone(), upload.clone());
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(begun);
         let numbered = stream::iter((1_u32..).zip(parts));
-        let sent = numbered.map(|(number, data)| self.send_part(set, store.as_ref(), &facts.key, &upload, number, data));
+        let sent = numbered.map(|(number, data)| self.send_part(store.as_ref(), &facts.key, &upload, number, data));
         let mut parts: Vec<PartTag> = sent.buffer_unordered(PARTS_IN_FLIGHT_MAX).try_collect().await?;
         parts.sort_by_key(|part| part.number);
         self.shared.retries.voice.say(&Event::Uploaded(facts.clone()));
@@ -142,7 +143,6 @@ impl Job {
 
     async fn send_part(
         &self,
-        set: SetId,
         store: &dyn FileStore,
         key: &str,
         upload: &UploadId,
@@ -150,29 +150,10 @@ impl Job {
         data: Bytes,
     ) -> Result<PartTag, ConnectorError> {
         let permit = self.shared.parts.acquire().await;
-        let tag = self.call(set, || store.part(key, upload, number, data.clone())).await;
+        let tag = self.shared.retries.run(&self.fence, || store.part(key, upload, number, data.clone())).await;
         drop(permit);
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).give_back(data.len());
         tag
-    }
-
-    /// Calls until it works or nobody wants the set any more.
-    async fn call<T, F>(&self, set: SetId, mut call: impl FnMut() -> F) -> Result<T, ConnectorError>
-    where
-        F: Future<Output = Result<T, ConnectorError>>,
-    {
-        self.shared
-            .retries
-            .run(|| {
-                let next = (!self.is_given_up.load(Ordering::Relaxed)).then(&mut call);
-                async move {
-                    match next {
-                        Some(future) => future.await,
-                        None => Err(ConnectorError::new(ErrorKind::Fenced, format!("set {} was given up", set.0))),
-                    }
-                }
-            })
-            .await
     }
 
     async fn clean_up(&self) {

@@ -142,3 +142,22 @@ fn a_connector_that_is_not_there_is_a_bug_with_its_name() {
     let ran = case.run();
     insta::assert_snapshot!(ran.error().unwrap(), @r#"this binary has no connector "pigeon" that can be a store of files"#);
 }
+
+#[test]
+fn a_commit_that_does_not_come_through_is_given_up_with_its_partition() {
+    let mut case = Case::new("revoked-commit", 1);
+    case.append(0, orders(0..30));
+    case.append(1, orders(30..60));
+    fault(&case, Op::Complete, seconds(0, 60), What::away());
+    let other = Mutex::new(None);
+    case.watch = Some(Arc::new(move |event, world, _| match event {
+        Event::Uploaded(_) if other.lock().unwrap().is_none() => *other.lock().unwrap() = Some(world.join_silent("revoked-commit")),
+        Event::Revoked(_) => world.leave("revoked-commit", other.lock().unwrap().unwrap()),
+        _ => {}
+    }));
+    let ran = case.run().well();
+    assert_eq!(ran.count("gave away"), 1, "{:#?}", ran.words);
+    let ids: Vec<usize> = case.lines().values().flatten().map(|line| id_of(line)).collect();
+    assert_eq!((ids.len(), case.world.uploads_open()), (60, 0));
+    assert_eq!(ran.count("there already"), 0, "the commit that was given up wrote nothing: {:#?}", ran.words);
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::path::RollReason;
+use crate::path::{Fence, RollReason};
 use crate::position::{Delta, Position};
 
 fn staged(partition: u32, id: u64) -> StagedSet {
@@ -63,11 +63,15 @@ fn what_was_given_away_comes_back_to_be_cleaned_up() {
 }
 
 #[test]
-fn a_dropped_upload_is_given_up() {
+fn work_for_a_partition_that_was_given_away_is_not_wanted() {
     let mut sequence = Sequence::default();
-    let is_given_up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let upload = Upload { is_given_up: is_given_up.clone() };
-    sequence.closed(PartitionId(0), SetId(1), None, Some(upload));
+    let (upload, commit) = (Fence::default(), Fence::default());
+    sequence.closed(PartitionId(0), SetId(1), None, None);
+    sequence.staged(staged(0, 1));
+    assert_eq!(ready(&mut sequence), [1]);
+    sequence.committing(PartitionId(0), commit.hold());
+    sequence.closed(PartitionId(0), SetId(2), None, Some(upload.hold()));
+    assert!(upload.is_up() && commit.is_up());
     sequence.discard(PartitionId(0));
-    assert!(is_given_up.load(std::sync::atomic::Ordering::Relaxed));
+    assert!(!upload.is_up() && !commit.is_up());
 }

@@ -5,11 +5,12 @@ use super::*;
 use crate::budget::{Budget, Place};
 use crate::connector::OpenRequest;
 use crate::env::Env;
+use crate::error::ErrorKind;
 use crate::event::tests::Heard;
 use crate::event::{End, Voice};
 use crate::limits::PART_BYTES;
 use crate::memory::{Fault, Op, What, When, World};
-use crate::path::{FileFacts, RollReason};
+use crate::path::{FileFacts, RollReason, SetId};
 use crate::position::{Delta, PartitionId, Position};
 use crate::retry::Patience;
 use crate::tests::NoSecrets;
@@ -48,7 +49,7 @@ fn set(files: Vec<EncodedFile>) -> EncodedSet {
 }
 
 impl Case {
-    fn start(&self, set: EncodedSet) -> Upload {
+    fn start(&self, set: EncodedSet) -> Hold {
         let bytes: u64 = set.files.iter().map(|file| file.facts.bytes).sum();
         self.uploader.start(set, self.budget.lease(Place::Moving, bytes as usize))
     }
