@@ -50,3 +50,36 @@ pub(crate) fn arrow_fields(fields: &[Field]) -> Fields {
 pub(crate) fn element_field(element: &Field) -> ArrowField {
     arrow_field("element", &element.data_type, element.nullable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_its_arrow_type() {
+        let field = |name: &str, data_type: DataType, nullable: bool| Field { name: name.to_owned(), data_type, nullable };
+        let utc = |unit| ArrowType::Timestamp(unit, Some("UTC".into()));
+        for (data_type, expected) in [
+            (DataType::Boolean, ArrowType::Boolean),
+            (DataType::Int32, ArrowType::Int32),
+            (DataType::Int64, ArrowType::Int64),
+            (DataType::Float32, ArrowType::Float32),
+            (DataType::Float64, ArrowType::Float64),
+            (DataType::Decimal { precision: 12, scale: 2 }, ArrowType::Decimal128(12, 2)),
+            (DataType::String, ArrowType::Utf8),
+            (DataType::Any, ArrowType::Utf8),
+            (DataType::Json, ArrowType::Utf8),
+            (DataType::Bytes, ArrowType::Binary),
+            (DataType::Date, ArrowType::Date32),
+            (DataType::Timestamp(TimeUnit::Millisecond), utc(ArrowUnit::Millisecond)),
+            (DataType::Timestamp(TimeUnit::Microsecond), utc(ArrowUnit::Microsecond)),
+        ] {
+            assert_eq!(arrow_type(&data_type), expected, "{data_type:?}");
+        }
+        let meta = DataType::Struct(vec![field("mode", DataType::String, false)]);
+        let list = DataType::List(Box::new(field("anything", meta, true)));
+        let mode = ArrowField::new("mode", ArrowType::Utf8, false);
+        let element = ArrowField::new("element", ArrowType::Struct(vec![mode].into()), true);
+        assert_eq!(arrow_field("tags", &list, false), ArrowField::new("tags", ArrowType::List(Arc::new(element)), false));
+    }
+}

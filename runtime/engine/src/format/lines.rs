@@ -65,3 +65,46 @@ impl FileEncoder for LineEncoder {
 fn failed(error: &io::Error) -> StageError {
     StageError::new("encode", error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::path::RowBatch;
+    use crate::records::RawBatch;
+
+    fn rows(values: &[&str]) -> (RawBatch, RowBatch) {
+        let raw = fixture::values(values);
+        let rows = (0..values.len() as u32).collect();
+        let batch = RowBatch { partition: raw.partition, delta: raw.delta, route: 0, rows, decoded: Vec::new(), output: None };
+        (raw, batch)
+    }
+
+    #[test]
+    fn picked_rows_are_written_in_order() {
+        let (raw, batch) = rows(&["a", "b", "c", "d"]);
+        let batch = RowBatch { rows: vec![1, 2, 3], ..batch };
+        let mut encoder = LineEncoder::new(Content::Payload, b"|".to_vec(), Compression::None).unwrap();
+        encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Indices(&[0, 2]) }).unwrap();
+        encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(1..3) }).unwrap();
+        assert_eq!((encoder.file_bytes(), encoder.take_part(9)), (8, None));
+        assert!(encoder.memory_bytes() >= 8);
+        assert_eq!(encoder.take_part(3).as_deref(), Some(&b"b|d"[..]));
+        assert_eq!((encoder.finish().unwrap().as_ref(), encoder.file_bytes()), (&b"|c|d|"[..], 8));
+    }
+
+    #[test]
+    fn columns_must_be_there() {
+        let (raw, batch) = rows(&["{}"]);
+        let content = Content::Object(Vec::new(), crate::format::json::TimeStyle::Text);
+        let mut encoder = LineEncoder::new(content, b"\n".to_vec(), Compression::None).unwrap();
+        let error = encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..1) }).unwrap_err();
+        assert_eq!(error.to_string(), "encode: a batch without output columns");
+    }
+
+    #[test]
+    fn a_codec_that_does_not_fit_is_refused() {
+        let error = LineEncoder::new(Content::Json, b"\n".to_vec(), Compression::Snappy).err().unwrap();
+        assert_eq!(error.to_string(), "encode: snappy is a codec of Parquet pages, not of whole files");
+    }
+}

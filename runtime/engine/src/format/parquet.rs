@@ -157,3 +157,80 @@ fn batch_bytes(batch: &RecordBatch) -> usize {
 fn failed(error: &dyn std::fmt::Display) -> StageError {
     StageError::new("encode", error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+    use crate::fixture;
+    use crate::path::RowBatch;
+    use crate::records::RawBatch;
+
+    fn rows(count: i64) -> (RawBatch, RowBatch) {
+        let raw = fixture::values(&[]);
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..count));
+        let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(|row| format!("name {row}"))));
+        let output = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
+        let rows = (0..count as u32).collect();
+        let batch = RowBatch { partition: raw.partition, delta: raw.delta, route: 0, rows, decoded: Vec::new(), output: Some(output) };
+        (raw, batch)
+    }
+
+    fn encoder(batch: &RowBatch) -> ParquetEncoder {
+        let schema = batch.output.as_ref().unwrap().schema();
+        ParquetEncoder::new(&ParquetOptions::new(schema, Compression::Zstd(1), 1 << 20).unwrap())
+    }
+
+    fn ids(file: Bytes) -> Vec<i64> {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let column =
+            |batch: RecordBatch| arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(batch.column(0)).values().to_vec();
+        reader.flat_map(|batch| column(batch.unwrap())).collect()
+    }
+
+    #[test]
+    fn few_rows_wait_for_others() {
+        let (raw, batch) = rows(1000);
+        let mut encoder = encoder(&batch);
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..1000) }).unwrap();
+            held.push((encoder.waiting_rows, encoder.writer.is_some()));
+        }
+        assert_eq!(held, [(1000, false), (2000, false), (3000, false), (4000, false), (0, true)]);
+        assert_eq!(ids(encoder.finish().unwrap()), (0..5).flat_map(|_| 0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn rows_that_wait_count() {
+        let (raw, batch) = rows(1000);
+        let mut encoder = encoder(&batch);
+        assert_eq!((encoder.memory_bytes(), encoder.file_bytes()), (0, 0));
+        encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..10) }).unwrap();
+        let ten = encoder.memory_bytes();
+        assert!((100..1000).contains(&ten), "{ten}: only the picked rows, not the buffers behind them");
+        encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Indices(&[0, 5, 999]) }).unwrap();
+        assert!(encoder.memory_bytes() > ten && encoder.file_bytes() > 0);
+        assert_eq!(ids(encoder.finish().unwrap()), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 5, 999]);
+    }
+
+    #[test]
+    fn a_file_without_rows_is_a_file() {
+        let (raw, batch) = rows(3);
+        let mut encoder = encoder(&batch);
+        encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Indices(&[]) }).unwrap();
+        assert!(encoder.take_part(1).is_none());
+        assert_eq!(ids(encoder.finish().unwrap()), [0; 0]);
+    }
+
+    #[test]
+    fn a_batch_without_columns_is_refused() {
+        let (raw, batch) = rows(3);
+        let mut encoder = encoder(&batch);
+        let bare = RowBatch { output: None, ..batch };
+        let error = encoder.write(&FileRows { raw: &raw, batch: &bare, pick: Pick::Range(0..3) }).unwrap_err();
+        assert_eq!(error.to_string(), "encode: a batch without output columns");
+    }
+}

@@ -370,3 +370,66 @@ impl Piece {
         self.length > 0 && text.stands_at(at, &self.bytes[..usize::from(self.length)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str) -> Field {
+        Field { name: name.to_owned(), data_type: DataType::Int64, nullable: true }
+    }
+
+    fn read(shape: &mut Shape, json: &str) {
+        assert_eq!(shape.read(Text::new(json.as_bytes()), 0, 0).map_err(|bad| bad.to_string()), Ok(json.len()), "{json}");
+    }
+
+    #[test]
+    fn one_order_is_learnt_at_once() {
+        let mut shape = Shape::of_struct(&[column("b"), column("a")]);
+        for id in 0..3 {
+            read(&mut shape, &format!(r#"{{"a":{id},"more":{{"x":1,"y":[]}},"b":2}}"#));
+            let fields: Vec<_> = shape.order.iter().map(|piece| matches!(piece.to, To::Field(_))).collect();
+            assert_eq!(fields, [true, false, true]);
+        }
+        let guessed = shape.guessed.as_ref().unwrap();
+        assert_eq!((guessed.len(), guessed[0].order.len(), guessed[0].guessed.is_none()), (1, 2, true));
+    }
+
+    #[test]
+    fn what_was_an_object_may_be_something_else() {
+        let mut shape = Shape::new();
+        for json in [r#"{"a":{"b":1}}"#, r#"{"a":2}"#, r#"{"a":{"c":{"d":1}}}"#, r#"{"a":"x"}"#, r#"{"a":{"b":1}}"#] {
+            read(&mut shape, json);
+        }
+        assert!(shape.read(Text::new(br#"{"a":{"b":1}"#), 0, 0).is_err());
+        assert!(shape.read(Text::new(br#"{"a":{"b":1,}}"#), 0, 0).is_err());
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_keys() {
+        let mut shape = Shape::of_struct(&[column("a")]);
+        for round in 0..200 {
+            let keys: Vec<String> = (0..200).map(|key| format!(r#""key {round} {key}":{{"x":{key}}}"#)).collect();
+            read(&mut shape, &format!("{{{}}}", keys.join(",")));
+        }
+        let guessed = shape.guessed.as_ref().unwrap();
+        assert!(shape.order.len() <= PIECES_MORE + 1 && guessed.len() <= GUESSED_MAX, "{} and {}", shape.order.len(), guessed.len());
+        assert_eq!(shape.rows, 200);
+    }
+
+    #[test]
+    fn many_columns_are_found() {
+        let fields: Vec<Field> = (0..500).map(|index| column(&format!("column {index}"))).collect();
+        let mut shape = Shape::of_struct(&fields);
+        for turn in [1, 3, 7] {
+            let pairs: Vec<String> = (0..500).map(|index| index * turn % 500).map(|index| format!(r#""column {index}":{index}"#)).collect();
+            read(&mut shape, &format!("{{{}}}", pairs.join(",")));
+        }
+        let (arrays, rows) = shape.finish(500);
+        assert_eq!(rows, 3);
+        for (index, array) in arrays.iter().enumerate() {
+            let array = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(array);
+            assert_eq!(array.values().to_vec(), [index as i64; 3]);
+        }
+    }
+}

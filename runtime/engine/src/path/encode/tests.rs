@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -12,6 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixture::{self, Record};
 use crate::path::decode::Decoder;
+use crate::path::partition::Partitioner;
 use crate::path::transform::Projector;
 use crate::path::{FileRows, Pick};
 
@@ -282,5 +284,59 @@ proptest! {
         for (found, expected) in found.columns().iter().zip(expected.columns()) {
             prop_assert_eq!(found.to_data(), expected.to_data());
         }
+    }
+
+    #[test]
+    fn every_record_is_written_or_rejected_once(records in prop::collection::vec((0..3, "[ab/]{0,2}", any::<bool>()), 0..60), cut in 1_usize..20) {
+        let texts = records.iter().enumerate().map(|(id, (kind, folder, spaced))| match kind {
+            0 => format!(r#"{{"id":{id},"c":"{folder}"}}"#),
+            1 if *spaced => format!("{{ \"c\" : \"{folder}\",\n\"id\":{id} }}"),
+            1 => format!(r#"{{"id":{id},"x":[{{}}]}}"#),
+            _ => format!(r#"{{"id":"{id}","c":"{folder}"}}"#),
+        });
+        let texts: Vec<String> = texts.collect();
+        let mut route = route(ValueFormat::Json, &[("id", DataType::Int64), ("c", DataType::String)], PLAIN);
+        let mut tail = tail(PLAIN, Naming::Kpipe);
+        tail.partition = vec![kpipe_compiler::plan::PartitionItem::Value { name: Some("c".into()), expr: Expr::Column(1) }];
+        route.tail = Tail::Files(tail.clone());
+        let mut decoder = Decoder::new(&route.decode).unwrap();
+        let projector = Projector::new(&route).unwrap();
+        let mut partitioner = Partitioner::new(&route, &tail).unwrap();
+        let encoding = Encoding::new(&route, &tail, projector.schema()).unwrap();
+        let mut files: BTreeMap<String, Box<dyn FileEncoder>> = BTreeMap::new();
+        let mut rejected = 0;
+        for chunk in texts.chunks(cut) {
+            let raw = fixture::values(&chunk.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut rejects = Vec::new();
+            let batch = decoder.decode(&raw, 0, &mut rejects);
+            let batch = projector.project(&raw, batch, &mut rejects).unwrap();
+            let rows = partitioner.split(&raw, batch, &mut rejects).unwrap();
+            rejected += rejects.len();
+            for (index, folder) in rows.folders.iter().enumerate() {
+                let all = || (0..rows.rows.len() as u32).collect();
+                let of_folder = |(row, folder): (usize, &u32)| (*folder as usize == index).then_some(row as u32);
+                let pick: Vec<u32> =
+                    if rows.folder_of_row.is_empty() { all() } else { rows.folder_of_row.iter().enumerate().filter_map(of_folder).collect() };
+                let file = files.entry(folder.to_string()).or_insert_with(|| encoding.open().unwrap());
+                file.write(&FileRows { raw: &raw, batch: &rows.rows, pick: Pick::Indices(&pick) }).unwrap();
+            }
+        }
+        let mut seen = Vec::new();
+        for (folder, mut file) in files {
+            let text = String::from_utf8(file.finish().unwrap().to_vec()).unwrap();
+            let mut last = -1;
+            for line in text.lines() {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                let id = value["id"].as_i64().unwrap();
+                prop_assert!(id > last, "the order within a folder is that of the records");
+                last = id;
+                seen.push(id as usize);
+                let expected = value["c"].as_str().filter(|c| !c.is_empty()).map_or("__HIVE_DEFAULT_PARTITION__".to_owned(), |c| c.replace('/', "%2F"));
+                prop_assert_eq!(&folder, &format!("c={expected}"));
+            }
+        }
+        seen.sort_unstable();
+        let expected: Vec<usize> = (0..records.len()).filter(|id| records[*id].0 < 2).collect();
+        prop_assert_eq!((seen, rejected), (expected.clone(), records.len() - expected.len()));
     }
 }
