@@ -213,7 +213,8 @@ Examples:
   kpipe apply orders.yaml --http 127.0.0.1:9100      /healthz, /readyz, /metrics
 
 The first interrupt finishes and commits what was read (exit 0), the second stops at once (130/143).
-A new pipeline, a restart and a change in place are never asked about.")]
+A new pipeline, a restart and a change in place are never asked about.
+KPIPE_LOG sets which log lines are written, as KPIPE_LOG=kpipe_engine=debug.")]
 pub struct Apply {
     /// A pipeline file, a directory, or a plan saved by `kpipe plan --out`
     #[arg(value_name = "FILE|DIR|PLAN", required = true)]

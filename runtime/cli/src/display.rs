@@ -70,7 +70,7 @@ impl Display {
             LogFormat::Human if terminal => Mode::Live,
             LogFormat::Human => Mode::Lines,
         };
-        Self { mode, style, rates: Rates::default(), drawn: 0, table: String::new(), next_lines: None }
+        Self { mode, style, rates: Rates::new(), drawn: 0, table: String::new(), next_lines: None }
     }
 
     /// Something happened.
@@ -106,10 +106,14 @@ impl Display {
     /// Where the pipelines stand. Draws or writes if it is time to.
     pub(crate) fn update(&mut self, err: &mut dyn Write, now: Instant, views: &[View]) -> io::Result<()> {
         let views: Vec<(View, (u64, u64))> = views.iter().map(|view| (view.clone(), self.rates.note(now, view))).collect();
+        self.show(err, now, &views)
+    }
+
+    fn show(&mut self, err: &mut dyn Write, now: Instant, views: &[(View, (u64, u64))]) -> io::Result<()> {
         match self.mode {
             Mode::Quiet => Ok(()),
             Mode::Live => {
-                self.table = progress::table(self.style, &views);
+                self.table = progress::table(self.style, views);
                 let table = format!("{}{}", self.erase(), self.table);
                 self.drawn = self.table.lines().count();
                 err.write_all(table.as_bytes())?;
@@ -120,15 +124,16 @@ impl Display {
                     return Ok(());
                 }
                 self.next_lines = Some(now + LINE_EVERY);
-                self.lines(err, &views)
+                self.lines(err, views)
             }
         }
     }
 
-    /// The last word on every pipeline; the table stays where it is.
+    /// The last word on every pipeline, with its rates over the whole time; the table stays where it is.
     pub(crate) fn finish(&mut self, err: &mut dyn Write, now: Instant, views: &[View]) -> io::Result<()> {
         self.next_lines = None;
-        self.update(err, now, views)?;
+        let views: Vec<(View, (u64, u64))> = views.iter().map(|view| (view.clone(), self.rates.total(now, view))).collect();
+        self.show(err, now, &views)?;
         self.drawn = 0;
         self.table.clear();
         Ok(())

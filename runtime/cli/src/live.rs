@@ -72,3 +72,68 @@ pub(crate) fn definition(endpoint: &Endpoint) -> Result<&'static ConnectorDef, C
             .help("the plan was made by another build of kpipe; run `kpipe connectors` to see what this one has")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use kpipe_compiler::plan::{ErrorPolicy, Guarantee, OptionValue, Options, Promise, SecretRef, Tolerance};
+
+    use super::*;
+    use crate::secrets::HostSecrets;
+
+    fn endpoint(connector: &str, options: &[(&str, OptionValue)]) -> Endpoint {
+        let options: BTreeMap<String, OptionValue> = options.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Endpoint { connector: connector.to_owned(), options: Options(options) }
+    }
+
+    fn pipeline(source: Endpoint, dir: &Path) -> Pipeline {
+        Pipeline {
+            name: "p".to_owned(),
+            source,
+            sink: endpoint("local", &[("dir", OptionValue::Text(dir.display().to_string()))]),
+            sampled: None,
+            routes: Vec::new(),
+            flush: None,
+            errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
+        }
+    }
+
+    fn with_world<T>(look: impl FnOnce(World<'_>) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let secrets = HostSecrets { env: Arc::new(|_: &str| None), dir: "".into() };
+        look(World { runtime: runtime.handle(), secrets: &secrets })
+    }
+
+    #[test]
+    fn the_applied_plan_is_what_was_written_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipeline = pipeline(endpoint("file", &[("dir", OptionValue::Text(dir.path().display().to_string()))]), dir.path());
+        with_world(|world| {
+            assert_eq!(world.look(&pipeline).unwrap().applied, None);
+            for text in ["one", "two"] {
+                world.plans(&pipeline).unwrap().unwrap().write("p", text.as_bytes()).unwrap();
+                assert_eq!(world.look(&pipeline).unwrap().applied.as_deref(), Some(text.as_bytes()));
+            }
+        });
+    }
+
+    #[test]
+    fn a_connector_of_another_build_and_an_unset_secret_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        with_world(|world| {
+            let unknown = world.look(&pipeline(endpoint("pulsar", &[]), dir.path())).unwrap_err();
+            assert!(unknown.kind == ErrorKind::Invalid && unknown.message.contains("pulsar"), "{unknown:?}");
+            let options = [
+                ("url", OptionValue::Text("mqtt://127.0.0.1:1".to_owned())),
+                ("username", OptionValue::Text("u".to_owned())),
+                ("password", OptionValue::Secret(SecretRef::Env("NOT_SET_ANYWHERE".to_owned()))),
+            ];
+            let unset = world.look(&pipeline(endpoint("mqtt", &options), dir.path())).unwrap_err();
+            assert!(unset.kind == ErrorKind::Invalid && unset.message.contains("NOT_SET_ANYWHERE"), "{unset:?}");
+        });
+    }
+}

@@ -1,9 +1,10 @@
 //! From compiled pipelines to a plan: what was applied before, what the systems say, and the fingerprints of it all.
 
+use kpipe_compiler::catalog::NameKind;
 use kpipe_compiler::diff::{PipelineChange, diff};
-use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::plan::explain::explain;
 use kpipe_compiler::plan::wire::{self, Applied, Inputs, OffsetFloor, SavedPlan, WireError, fingerprint};
+use kpipe_compiler::plan::{Endpoint, Pipeline};
 use kpipe_engine::connector::Inspection;
 use kpipe_engine::error::ErrorKind;
 
@@ -12,7 +13,7 @@ use crate::compile::{Origin, Unit};
 use crate::exit::Exit;
 use crate::failure::{Failure, code_of};
 use crate::live::{Look, World};
-use crate::render::plan::{LiveView, PipelineView};
+use crate::render::plan::{LiveView, PipelineView, Unit as PositionUnit};
 
 /// A pipeline and what is known about it.
 #[derive(Debug)]
@@ -102,6 +103,12 @@ pub(crate) fn inputs(files: std::collections::BTreeMap<String, String>, planned:
     inputs
 }
 
+/// What the positions of a source count.
+fn unit(source: &Endpoint) -> PositionUnit {
+    let from = catalog().connector(&source.connector).and_then(|spec| spec.source.as_ref()).map(|source| source.from);
+    if from == Some(NameKind::File) { PositionUnit::Bytes } else { PositionUnit::Records }
+}
+
 /// Ready to be shown.
 pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
     planned
@@ -111,8 +118,104 @@ pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
             explanation: explain(pipeline).iter().map(ToString::to_string).collect(),
             change: change.clone(),
             places: origin.as_ref().map_or_else(Vec::new, |origin| origin.lines(change.as_ref())),
-            live: look.as_ref().map(|look| LiveView { source: look.source.clone(), sink: look.sink.clone() }),
+            live: look.as_ref().map(|look| LiveView { source: look.source.clone(), sink: look.sink.clone(), unit: unit(&pipeline.source) }),
             plan: pipeline.clone(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use kpipe_compiler::diff::Action;
+    use kpipe_compiler::plan::{ErrorPolicy, Guarantee, Options, Promise, Tolerance};
+    use kpipe_engine::connector::PartitionInspection;
+    use kpipe_engine::position::Position;
+
+    use super::*;
+
+    fn pipeline(name: &str, connector: &str) -> Pipeline {
+        let endpoint = |connector: &str| Endpoint { connector: connector.to_owned(), options: Options::default() };
+        Pipeline {
+            name: name.to_owned(),
+            source: endpoint(connector),
+            sink: endpoint("s3"),
+            sampled: None,
+            routes: Vec::new(),
+            flush: None,
+            errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
+        }
+    }
+
+    fn planned(committed: Option<i64>, applied: Option<&str>) -> Planned {
+        let partition = PartitionInspection {
+            topic: "t".to_owned(),
+            partition: 3,
+            low: Position(0),
+            high: Position(9),
+            committed: committed.map(Position),
+            start: Position(committed.unwrap_or(0)),
+        };
+        let source = Inspection { system: "Kafka".to_owned(), partitions: vec![partition], missing: Vec::new() };
+        let look = Look { source, sink: Inspection::default(), applied: applied.map(|text| text.as_bytes().to_vec()) };
+        Planned { pipeline: pipeline("p", "kafka"), origin: None, look: Some(look), change: None }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_the_pipeline_it_was() {
+        let recorded = record(&pipeline("p", "kafka"));
+        assert_eq!(applied(recorded.as_bytes(), "p").unwrap(), Some(pipeline("p", "kafka")));
+        assert_eq!(applied(recorded.as_bytes(), "other").unwrap(), None);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_no_missing_record() {
+        for bytes in [b"{}".as_slice(), b"\xff", b""] {
+            let failure = applied(bytes, "p").unwrap_err();
+            assert_eq!((failure.exit, failure.code), (Exit::Stale, Some("KP0901")));
+        }
+        let newer = r#"{"kpipe_plan": 9, "kpipe": "9.0.0", "sha256": "", "plan": {}}"#;
+        assert_eq!(applied(newer.as_bytes(), "p").unwrap_err().code, Some("KP0904"));
+    }
+
+    #[test]
+    fn inputs_hold_files_offsets_and_what_was_applied() {
+        let files = BTreeMap::from([("p.yaml".to_owned(), "abc".to_owned())]);
+        let first = inputs(files.clone(), &[planned(None, None)]);
+        assert_eq!(first.offsets[0].offset, -1, "nothing was committed");
+        assert!(first.applied.is_empty());
+        let later = inputs(files.clone(), &[planned(Some(7), Some("x"))]);
+        assert_eq!((later.offsets[0].offset, later.applied["p"].sha256.len()), (7, 64));
+        let moves = wire::moved(&later, &inputs(files, &[planned(Some(3), Some("y"))]));
+        assert!(moves.iter().any(|text| text.contains("went back from 7 to 3")) && moves.len() == 2, "{moves:?}");
+    }
+
+    #[test]
+    fn positions_of_files_are_bytes() {
+        assert_eq!(unit(&pipeline("p", "kafka").source), PositionUnit::Records);
+        assert_eq!(unit(&pipeline("p", "file").source), PositionUnit::Bytes);
+        assert_eq!(unit(&pipeline("p", "nobody").source), PositionUnit::Records);
+    }
+
+    #[test]
+    fn what_is_missing_is_cut_into_what_and_what_to_do() {
+        let text = |missing: &str| Inspection { missing: vec![missing.to_owned()], ..Inspection::default() };
+        let (with, without) = (text("topic `x` is not there; create it with 3 partitions"), text("topic `x` is not there"));
+        let failure = missing("p", &with).next().unwrap();
+        assert_eq!((failure.message.as_str(), failure.help.as_deref()), ("p: topic `x` is not there", Some("create it with 3 partitions")));
+        assert!(missing("p", &without).next().unwrap().help.is_some());
+        assert_eq!(failure.exit, Exit::Unreachable);
+    }
+
+    #[test]
+    fn views_say_create_where_nothing_was_applied() {
+        let mut one = planned(None, None);
+        one.change = diff(None, Some(&one.pipeline), catalog());
+        let views = views(&[one, Planned { look: None, ..planned(None, None) }]);
+        assert_eq!(views[0].change.as_ref().map(|change| change.action), Some(Action::Create));
+        assert!(views[0].live.is_some() && views[1].live.is_none());
+        assert!(views[0].explanation.iter().any(|line| line.starts_with("promise")));
+    }
 }

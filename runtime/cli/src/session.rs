@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use kpipe_engine::event::{Event, EventSink, Scope};
 use kpipe_engine::metrics::{Metrics, PipelineSnapshot};
 use kpipe_engine::state::{PipelineState, StopHandle};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::display::{Display, LIVE_EVERY, Level};
@@ -104,8 +104,8 @@ pub(crate) struct Session {
     pub(crate) stop: StopHandle,
     /// How long a drain may take.
     pub(crate) drain_timeout: Duration,
-    /// Where to serve.
-    pub(crate) http: Option<SocketAddr>,
+    /// Where to serve, bound already: a wrong address is an error before anything runs.
+    pub(crate) http: Option<TcpListener>,
     /// What is worth a line.
     pub(crate) verbose: u8,
     /// Lines of libraries.
@@ -148,8 +148,7 @@ impl Session {
                 }
             });
         }
-        if let Some(address) = http {
-            let listener = runtime.block_on(serve::bind(address))?;
+        if let Some(listener) = http {
             runtime.spawn(serve::serve(listener, Arc::new(Exposed(metrics.clone()))));
         }
         let (sender, lines) = channel();

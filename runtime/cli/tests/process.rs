@@ -172,3 +172,31 @@ fn the_demo_keeps_every_message() {
     let (code, _, err) = ran(dir.path(), &["demo", "--for", "1s", "--dir", "."]);
     assert!(code == 74 && err.contains("not made by a demo"), "{code} {err}");
 }
+
+#[test]
+fn an_interrupted_demo_still_accounts_for_every_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = kpipe(dir.path(), &["demo", "--for", "1h", "--devices", "40", "--rate", "300"]).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        out.read_to_string(&mut text).unwrap();
+        text
+    });
+    wait_for(&mut child, "devices publish");
+    std::thread::sleep(Duration::from_secs(1));
+    signal(&child, "-INT");
+    assert_eq!(end(child), 0);
+    let out = reader.join().unwrap();
+    assert!(out.contains("every message is in exactly one row"), "{out}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let dir = workplace("once");
+    let mut child = kpipe(dir.path(), &["connectors", "s3"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((end(child), err.as_str()), (0, ""));
+}

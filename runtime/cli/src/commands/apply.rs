@@ -12,6 +12,7 @@ use kpipe_compiler::sources::Mode;
 use kpipe_engine::env::Env;
 use kpipe_engine::metrics::Metrics;
 use kpipe_engine::state::StopHandle;
+use tokio::net::TcpListener;
 
 use super::{failed, findings, print, runtime};
 use crate::args::{Apply, Common, LogFormat};
@@ -25,7 +26,7 @@ use crate::planning::{self, Planned};
 use crate::runner::{self, Job};
 use crate::secrets::HostSecrets;
 use crate::session::Session;
-use crate::{consent, logging, render};
+use crate::{consent, logging, render, serve};
 
 /// Plans and runs.
 pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<Exit, Failure> {
@@ -43,6 +44,7 @@ pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<
     let runtime = runtime()?;
     let secrets = Arc::new(HostSecrets::of(host));
     let world = World { runtime: runtime.handle(), secrets: &*secrets };
+    let http = args.http.map(|address| runtime.block_on(serve::bind(address))).transpose()?;
     let planned = plan(common, args, host, world, input)?;
     let changes: Vec<&PipelineChange> = planned.iter().filter_map(|planned| planned.change.as_ref()).collect();
     consent::ensure(host, &changes, &args.consents)?;
@@ -61,21 +63,29 @@ pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<
         secrets,
         runtime: runtime.handle().clone(),
     };
-    let session = session(common, args, host, metrics, stop);
+    let session = session(common, args, host, Parts { metrics, stop, http });
     let (ended, outcome) = session.run(host, runtime.handle(), |ear| runner::run(job, ear), |_| {})?;
     runtime.shutdown_background();
     failed(common.color, args.log_format.into(), host, &ended.failures)?;
     Ok(ended.exit(outcome))
 }
 
-fn session(common: &Common, args: &Apply, host: &Host<'_>, metrics: Metrics, stop: StopHandle) -> Session {
+/// What a session is made of besides its settings.
+struct Parts {
+    metrics: Metrics,
+    stop: StopHandle,
+    http: Option<TcpListener>,
+}
+
+fn session(common: &Common, args: &Apply, host: &Host<'_>, parts: Parts) -> Session {
+    let Parts { metrics, stop, http } = parts;
     let filter = (host.env)("KPIPE_LOG").filter(|filter| !filter.is_empty());
     Session {
         display: Display::new(host.err_style(common.color), host.terminal.err, common.quiet, args.log_format),
         metrics,
         stop,
         drain_timeout: args.drain_timeout,
-        http: args.http,
+        http,
         verbose: common.verbose,
         logs: logging::collect(args.log_format, common.verbose, common.quiet, filter),
         drains_on_signal: true,
@@ -106,7 +116,7 @@ fn plan(common: &Common, args: &Apply, host: &mut Host<'_>, world: World<'_>, in
     }
     if !common.quiet && args.log_format == LogFormat::Human {
         let style = host.out_style(common.color);
-        print(host, &render::plan::human(style, &planning::views(&planned)))?;
+        print(host, &render::plan::human(style, &planning::views(&planned), common.verbose > 0))?;
     }
     let exit = failures.iter().fold(Exit::Done, |worst, failure| worst.worst(failure.exit));
     if exit == Exit::Done {

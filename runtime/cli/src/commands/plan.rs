@@ -81,7 +81,7 @@ fn show(
     findings(common, args.format.into(), host, compiled)?;
     if !compiled.has_errors {
         let style = host.out_style(common.color);
-        let mut text = render::plan::human(style, &views);
+        let mut text = render::plan::human(style, &views, common.verbose > 0);
         if args.offline {
             text.push_str("Offline: what runs, offsets, topics and buckets were not looked at.\n");
         }

@@ -49,6 +49,29 @@ pub(crate) struct LiveView {
     pub(crate) source: Inspection,
     /// The sink.
     pub(crate) sink: Inspection,
+    /// What positions of the source count.
+    pub(crate) unit: Unit,
+}
+
+/// What the positions of a source count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Records, as Kafka's offsets do.
+    #[default]
+    Records,
+    /// Bytes of a file.
+    Bytes,
+}
+
+impl Unit {
+    fn word(self, count: u64) -> &'static str {
+        match (self, count) {
+            (Self::Records, 1) => "record",
+            (Self::Records, _) => "records",
+            (Self::Bytes, 1) => "byte",
+            (Self::Bytes, _) => "bytes",
+        }
+    }
 }
 
 /// A planned pipeline.
@@ -86,11 +109,11 @@ impl PipelineView {
     }
 }
 
-/// The whole plan with its summary line.
-pub(crate) fn human(style: Style, pipelines: &[PipelineView]) -> String {
+/// The whole plan with its summary line. A pipeline that does not change is one line, unless everything is asked for.
+pub(crate) fn human(style: Style, pipelines: &[PipelineView], everything: bool) -> String {
     let mut text = String::new();
     for pipeline in pipelines {
-        one(&mut text, style, pipeline);
+        one(&mut text, style, pipeline, everything || pipeline.action() != Some(Action::None));
     }
     let _ = writeln!(text, "{}", paint(style, Ink::Strong, &summary(pipelines)));
     text
@@ -107,7 +130,7 @@ pub(crate) fn explanations(style: Style, pipelines: &[Pipeline]) -> String {
     text
 }
 
-fn one(text: &mut String, style: Style, pipeline: &PipelineView) {
+fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) {
     let PipelineView { name, explanation, change: _, places: _, live, plan: _ } = pipeline;
     let (action, classes) = (pipeline.action(), pipeline.classes());
     let words: Vec<&str> = classes.iter().map(|class| class.word()).collect();
@@ -126,18 +149,18 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView) {
         let _ = writeln!(text, "    {path}  {moved}{}", paint(style, Ink::Faint, &place));
         let _ = writeln!(text, "        {}", paint(style, class_ink, &format!("{}: {}", class.word(), class.effect())));
     }
-    for line in explanation {
+    for line in explanation.iter().filter(|_| explain) {
         let _ = writeln!(text, "    {}", harmless(line));
     }
     match live {
         None => {}
-        Some(LiveView { source, sink }) => {
+        Some(LiveView { source, sink, unit }) => {
             for inspection in [source, sink] {
                 if !inspection.system.is_empty() {
                     let _ = writeln!(text, "    {:<10} {}", "found", harmless(&inspection.system));
                 }
             }
-            if let Some(starts) = starts(&source.partitions) {
+            if let Some(starts) = starts(&source.partitions, *unit) {
                 let _ = writeln!(text, "    {:<10} {starts}", "starts at");
             }
             for missing in source.missing.iter().chain(&sink.missing) {
@@ -150,7 +173,7 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView) {
 }
 
 /// Where a source starts and how much lies before it, over all partitions.
-fn starts(partitions: &[PartitionInspection]) -> Option<String> {
+fn starts(partitions: &[PartitionInspection], unit: Unit) -> Option<String> {
     let count = partitions.len();
     if count == 0 {
         return None;
@@ -168,7 +191,7 @@ fn starts(partitions: &[PartitionInspection]) -> Option<String> {
         .filter(|partition| partition.committed.is_none())
         .map(|partition| distance(partition.low.0, partition.start.0))
         .sum();
-    let mut text = format!("{place}; {} {} to read", grouped(ahead), if ahead == 1 { "record" } else { "records" });
+    let mut text = format!("{place}; {} {} to read", grouped(ahead), unit.word(ahead));
     if skipped > 0 {
         let _ = write!(text, "; {} older ones are not read", grouped(skipped));
     }
@@ -245,7 +268,9 @@ fn pipeline_json(pipeline: &PipelineView) -> Value {
             json!({ "class": class.word(), "path": path, "before": before, "after": after, "effect": class.effect(), "flag": flag, "place": place })
         })
         .collect();
-    let live = live.as_ref().map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink) }));
+    let live = live
+        .as_ref()
+        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "unit": live.unit.word(2) }));
     let action = word(pipeline.action());
     json!({ "name": name, "action": action, "changes": changes, "explanation": explanation, "live": live, "pipeline": plan })
 }
@@ -322,7 +347,7 @@ mod tests {
             explanation: vec!["promise    at least once: ...".to_owned()],
             change: Some(PipelineChange { name: "sensors-to-lake".to_owned(), action: Action::Change, changes }),
             places: vec![None, Some("sensors.yaml:14".to_owned())],
-            live: Some(LiveView { source, sink }),
+            live: Some(LiveView { source, sink, unit: Unit::Records }),
             plan: pipeline(),
         }
     }
@@ -334,8 +359,11 @@ mod tests {
 
     #[test]
     fn a_plan_reads_as_a_change_set() {
-        let pipelines = [changed(), plain("mqtt-to-kafka", Some(Action::Create)), plain("audit-to-lake", Some(Action::None))];
-        insta::assert_snapshot!(human(Style::PLAIN, &pipelines));
+        let mut unchanged = plain("audit-to-lake", Some(Action::None));
+        unchanged.explanation = vec!["promise    at least once: long".to_owned()];
+        let pipelines = [changed(), plain("mqtt-to-kafka", Some(Action::Create)), unchanged];
+        assert!(human(Style::PLAIN, &pipelines, true).contains("at least once: long"));
+        insta::assert_snapshot!(human(Style::PLAIN, &pipelines, false));
     }
 
     #[test]
@@ -346,8 +374,9 @@ mod tests {
 
     #[test]
     fn starts_are_summed_up() {
-        let text = |partitions: &[PartitionInspection]| starts(partitions).unwrap();
-        assert_eq!(starts(&[]), None);
+        let text = |partitions: &[PartitionInspection]| starts(partitions, Unit::Records).unwrap();
+        assert_eq!(starts(&[], Unit::Records), None);
+        assert_eq!(starts(&[partition(0, 0, 90, Some(0), 0)], Unit::Bytes).unwrap(), "orders/0 @0; 90 bytes to read");
         assert_eq!(text(&[partition(3, 0, 11, None, 10)]), "orders/3 @10; 1 record to read; 10 older ones are not read");
         assert_eq!(text(&[partition(0, 2, 9, None, 2), partition(1, 0, 5, None, 0)]), "the beginning of 2 partitions; 12 records to read");
         assert_eq!(

@@ -39,8 +39,9 @@ pub(crate) struct View {
 }
 
 /// Records a second of every pipeline, over the last few seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rates {
+    started: Instant,
     samples: BTreeMap<String, Vec<(Instant, u64, u64)>>,
 }
 
@@ -48,6 +49,18 @@ pub(crate) struct Rates {
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
 impl Rates {
+    /// Counts from now on.
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), samples: BTreeMap::new() }
+    }
+
+    /// Records in and out a second since the start.
+    pub(crate) fn total(&self, now: Instant, view: &View) -> (u64, u64) {
+        let seconds = now.duration_since(self.started).as_secs_f64().max(0.001);
+        let rate = |records: u64| (records as f64 / seconds).round() as u64;
+        (rate(view.records_in), rate(view.records_out))
+    }
+
     /// Notes where a pipeline stands and returns its records in and out a second.
     pub(crate) fn note(&mut self, now: Instant, view: &View) -> (u64, u64) {
         let samples = self.samples.entry(view.name.clone()).or_default();
@@ -209,7 +222,7 @@ mod tests {
 
     #[test]
     fn rates_are_taken_over_a_window() {
-        let mut rates = Rates::default();
+        let mut rates = Rates::new();
         let start = Instant::now();
         let at = |second: u64, records: u64| (start + Duration::from_secs(second), View { records_in: records, ..view() });
         let mut last = (0, 0);
@@ -218,6 +231,8 @@ mod tests {
             last = rates.note(now, &view);
         }
         assert_eq!(last, (100, 0));
+        let later = rates.started + Duration::from_secs(10);
+        assert_eq!(rates.total(later, &View { records_in: 50, records_out: 20, ..view() }), (5, 2));
     }
 
     #[test]

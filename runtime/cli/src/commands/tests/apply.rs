@@ -128,6 +128,7 @@ fn an_address_that_is_taken_is_an_error_before_anything_runs() {
     let ran = place.run(&format!("apply pipeline.yaml --http {}", taken.local_addr().unwrap())).expect(Exit::LocalIo);
     assert!(ran.err.contains("cannot serve"), "{}", ran.err);
     assert!(place.files().is_empty());
+    assert!(place.run("plan").expect(Exit::Done).out.contains("1 to create"), "nothing was recorded");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod apply;
 mod check;
+mod demo;
 mod fmt;
 mod plan;
+mod reference;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
