@@ -3,9 +3,12 @@
 /// How many candidates are offered at most.
 const OFFERED_MAX: usize = 3;
 
+/// From how many letters on the beginning of a name stands for it.
+const BEGINNING_MIN: usize = 3;
+
 /// The candidates that `word` may have meant, nearest first; none if more than three are equally near.
 ///
-/// Near is an edit distance of at most 1 + a quarter of the length; case, `-`, `_` and `.` count nothing.
+/// Near is an edit distance of at most 1 + a quarter of the length, or the same beginning; case, `-`, `_` and `.` count nothing.
 #[must_use]
 pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let word = fold(word);
@@ -14,7 +17,13 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Ve
         .into_iter()
         .filter_map(|candidate| {
             let folded = fold(candidate);
-            let distance = if word == folded { 0 } else { strsim::damerau_levenshtein(&word, &folded) };
+            let distance = if word == folded {
+                0
+            } else if word.len() >= BEGINNING_MIN && folded.starts_with(&word) {
+                far
+            } else {
+                strsim::damerau_levenshtein(&word, &folded)
+            };
             let same_start = word.chars().next() == folded.chars().next();
             (distance <= far && distance < folded.chars().count()).then_some((distance, !same_start, candidate))
         })
@@ -60,6 +69,7 @@ mod tests {
         assert_eq!(near("deadLetter", KEYS), ["dead_letter"]);
         assert_eq!(near("dead-letter", KEYS), ["dead_letter"]);
         assert_eq!(near("INTERVAL", KEYS), ["interval"]);
+        assert_eq!(near("rec", KEYS), ["records"], "a beginning");
         assert!(near("schedule", KEYS).is_empty());
         assert!(near("x", ["a", "b"]).is_empty(), "one letter is near to everything");
     }

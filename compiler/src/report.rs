@@ -161,7 +161,7 @@ impl Entry {
 
 impl LabelView {
     fn new(file: &SourceFile, at: Location, text: String) -> Self {
-        let span = Span::new(at.span.start.min(file.text.len()), at.span.end.min(file.text.len()));
+        let span = file.whole_characters(at.span);
         Self { file: file.id, name: file.name.clone(), span, begin: file.line_column(span.start), end: file.line_column(span.end), text }
     }
 }

@@ -189,6 +189,15 @@ impl SourceFile {
         LineColumn { line, column }
     }
 
+    /// A span inside the text that cuts no character in two.
+    pub(crate) fn whole_characters(&self, span: Span) -> Span {
+        let mut end = span.end.min(self.text.len());
+        while !self.text.is_char_boundary(end) {
+            end += 1;
+        }
+        Span::new(floor(&self.text, span.start).min(end), end)
+    }
+
     /// The text of a line, counted from 1, without its line break.
     #[must_use]
     pub fn line(&self, line: usize) -> &str {

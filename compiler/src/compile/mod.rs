@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{Catalog, OptionSpec};
-use crate::document::{Context, Document, DocumentError, Draft, KcqlText, Shared, SharedTrees};
+use crate::document::{Context, Document, DocumentError, KcqlText, Shared, SharedTrees};
 use crate::lower::{Lowered, Places, lower};
 use crate::plan::Pipeline;
 use crate::report::{Entry, Report, Severity};

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::fixture::{CATALOG, World, lake, run, shown};
+use crate::document::tests::fixture::{CATALOG, World, lake, run, shown};
 
 /// A pipeline of 30 lines.
 fn long(name: usize) -> String {

@@ -103,6 +103,14 @@ impl<'a> Context<'a> {
         for written in written {
             self.named(&mut named, written)?;
         }
+        let unknown = |entry: &&&Entry| self.catalog.connector(&entry.key).is_none();
+        if let Some(stray) = named.connectors.iter().find(unknown).filter(|_| named.connectors.len() > 1) {
+            // An option beside its connector: that one is the first to be asked whether it knows it.
+            let mut among = self.specs_of(role);
+            among.sort_by_key(|spec| !named.connectors.iter().any(|entry| entry.key == spec.name));
+            self.unknown_connector(&stray.key, stray.at, &among);
+            return None;
+        }
         if let [first, second, ..] = named.connectors.as_slice() {
             let error = DocumentError::TwoConnectors {
                 section,
@@ -215,12 +223,16 @@ impl<'a> Context<'a> {
     }
 
     fn connectors_of(&self, role: Role) -> Vec<&'static str> {
-        self.catalog.connectors.iter().filter(|spec| role.options(spec).is_some()).map(|spec| spec.name).collect()
+        self.specs_of(role).iter().map(|spec| spec.name).collect()
+    }
+
+    fn specs_of(&self, role: Role) -> Vec<&'static ConnectorSpec> {
+        self.catalog.connectors.iter().copied().filter(|spec| role.options(spec).is_some()).collect()
     }
 
     fn connector_of(&mut self, role: Role, name: &str, at: Location) -> Option<&'static ConnectorSpec> {
         let Some(connector) = self.catalog.connector(name) else {
-            let among: Vec<_> = self.catalog.connectors.iter().copied().filter(|spec| role.options(spec).is_some()).collect();
+            let among = self.specs_of(role);
             self.unknown_connector(name, at, &among);
             return None;
         };

@@ -107,10 +107,10 @@ pub enum DocumentError {
         span: Span,
     },
     /// `yes`, `off`, or `true` where a text should stand.
-    #[error("{word} without quotes {meaning}")]
+    #[error("{word} {meaning}")]
     #[diagnostic(code(KP0224), help("{help}"))]
     Boolean {
-        /// The word in back-ticks.
+        /// The word in back-ticks, and whether it has quotes.
         word: String,
         /// What it means and what is expected.
         meaning: String,
@@ -415,7 +415,7 @@ pub enum DocumentError {
     },
     /// A file that cannot be read, and its content is needed.
     #[error("the file `{path}` cannot be read: {why}")]
-    #[diagnostic(code(KP0352), help("paths are relative to the file that names them"))]
+    #[diagnostic(code(KP0352), help("look at the path and at the rights of the file"))]
     UnreadableFile {
         /// The path.
         path: String,

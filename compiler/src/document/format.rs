@@ -70,6 +70,13 @@ impl Context<'_> {
         Err(Absent)
     }
 
+    fn not_an_option<T>(&mut self, key: String, node: &Node, expected: &str, example: &str) -> Result<T, Absent> {
+        let at = node.place();
+        let (expected, found, help) = (expected.to_owned(), node.kind().to_owned(), format!("for example {example}"));
+        self.error(at, DocumentError::WrongType { key, expected, found, span: at.span, help });
+        Err(Absent)
+    }
+
     /// The options of a format as they are written; what they mean is the business of who lowers them.
     fn format_options(
         &mut self,
@@ -81,17 +88,19 @@ impl Context<'_> {
         let entries = match &format.value.value {
             Value::Mapping(entries) => entries.as_slice(),
             Value::Scalar(scalar) if scalar.is_null() => &[],
-            Value::Scalar(_) | Value::Sequence(_) => return self.wrong_type(slot, format.value.place(), format.value.kind().to_owned()),
+            Value::Scalar(_) | Value::Sequence(_) => {
+                let key = format!("{}.{}", slot.key, format.key);
+                return self.not_an_option(key, &format.value, "a mapping of options", "`{ compression: zstd }`");
+            }
         };
         let mut options = BTreeMap::new();
         let mut absent = false;
         for entry in entries {
             places.insert(format!("{path}.{}", entry.key), OptionPlace { key: entry.at, value: entry.value.place() });
             let Some(scalar) = entry.value.scalar().filter(|scalar| !scalar.is_null()) else {
-                let (key, at) = (format!("{}.{}.{}", slot.key, format.key, entry.key), entry.value.place());
-                let help = "options of a format are single values".to_owned();
-                self.error(at, DocumentError::Empty { key, span: at.span, help });
-                absent = true;
+                let key = format!("{}.{}.{}", slot.key, format.key, entry.key);
+                let wrong: Result<(), Absent> = self.not_an_option(key, &entry.value, "a single value", "`{ compression: zstd }`");
+                absent |= wrong.is_err();
                 continue;
             };
             match self.resolve(&entry.value, scalar) {

@@ -200,7 +200,8 @@ impl Context<'_> {
             (label, stray.parent, format!("`{key}` belongs next to `{around}`, not inside it"))
         } else if is_inside(place, full) {
             let below = place[full.len()..].trim_start_matches('.');
-            (format!("move this into `{below}`"), None, format!("write `{}: {{ {key}: ... }}`", below.replace('.', ": { ")))
+            let (opening, closing) = (below.replace('.', ": { "), " }".repeat(below.matches('.').count()));
+            (format!("move this into `{below}`"), None, format!("write `{opening}: {{ {key}: ... }}{closing}`"))
         } else if here.base.is_empty() || places.len() == 1 || place.contains('.') {
             (format!("move this to {home}"), None, format!("`{key}` stands below {home}"))
         } else {

@@ -3,8 +3,6 @@
 mod context;
 mod endpoint;
 mod error;
-#[cfg(test)]
-pub(crate) mod fixture;
 mod format;
 mod keys;
 mod layers;
@@ -12,7 +10,7 @@ mod read;
 mod schema;
 mod shared;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod values;
 mod words;
 
@@ -28,7 +26,7 @@ use crate::yaml::ScalarMap;
 
 pub(crate) use context::Context;
 pub use error::{DocumentError, DocumentWarning};
-pub(crate) use read::Draft;
+
 pub(crate) use shared::{Shared, SharedTrees};
 
 /// One pipeline.

@@ -1,8 +1,14 @@
-use super::fixture::{World, from_kafka, lake, run, said, shown};
+//! Documents of a small catalogue.
+
+pub(crate) mod fixture;
+mod keys;
+mod values;
+
 use super::*;
 use crate::plan::{OptionValue, SecretRef};
 use crate::report::Severity;
 use crate::sources::{Mode, Sources};
+use fixture::{World, from_kafka, lake, run, said, shown};
 use kpipe_grammar::span::Span;
 
 /// `line:column code [label]` of each diagnostic.
@@ -241,13 +247,13 @@ fn a_check_needs_no_values() {
     let text = lake("    prefix: ${env:NOPE}").replace("FROM t", "FROM ${env:TOPIC}");
     let mut sources = Sources::new();
     sources.add("p.yaml", text.as_str());
-    let compiled = crate::compile(&sources, &super::fixture::CATALOG, &World::default(), Mode::Check);
+    let compiled = crate::compile(&sources, &fixture::CATALOG, &World::default(), Mode::Check);
     assert!(compiled.report.views(&sources).is_empty());
     assert_eq!(compiled.unknown, ["env:NOPE", "env:TOPIC"]);
     let text = lake("    prefix: ${env:NOPE}");
     let mut sources = Sources::new();
     sources.add("p.yaml", text.as_str());
-    let compiled = crate::compile(&sources, &super::fixture::CATALOG, &World::default(), Mode::Check);
+    let compiled = crate::compile(&sources, &fixture::CATALOG, &World::default(), Mode::Check);
     assert!(compiled.documents[0].sink.absent.contains("prefix"));
 }
 

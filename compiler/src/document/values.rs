@@ -17,6 +17,8 @@ use crate::yaml::{Node, Scalar, Value};
 pub(super) struct Slot<'a> {
     /// The full path of its key.
     pub(super) key: &'a str,
+    /// The key of the option as it is written.
+    pub(super) name: &'a str,
     /// What the key takes.
     pub(super) kind: &'a OptionKind,
     /// A value as it would be written.
@@ -27,7 +29,7 @@ pub(super) struct Slot<'a> {
 
 impl<'a> Slot<'a> {
     pub(super) fn new(key: &'a str, spec: &'a OptionSpec) -> Self {
-        Self { key, kind: &spec.kind, example: spec.example, doc: spec.doc }
+        Self { key, name: key.rsplit('.').next().unwrap_or(key), kind: &spec.kind, example: spec.example, doc: spec.doc }
     }
 
     fn of(self, kind: &'a OptionKind) -> Self {
@@ -36,14 +38,13 @@ impl<'a> Slot<'a> {
 
     /// `for example `qos: 1``.
     fn help(&self) -> String {
-        let name = self.key.rsplit('.').next().unwrap_or(self.key);
-        format!("for example `{name}: {}`", self.example)
+        format!("for example `{}: {}`", self.name, self.example)
     }
 
     /// Where a limit comes from: what the option is about.
     fn about(&self) -> String {
         let sentence = self.doc.split_inclusive(". ").next().unwrap_or(self.doc).trim();
-        if sentence.is_empty() { self.help() } else { format!("{}: {sentence}", self.key.rsplit('.').next().unwrap_or(self.key)) }
+        if sentence.is_empty() { self.help() } else { format!("{}: {sentence}", self.name) }
     }
 }
 
@@ -147,7 +148,9 @@ impl Context<'_> {
     }
 
     fn unknown_in_map(&mut self, slot: Slot<'_>, keys: &[&str], key: &str, at: Location) {
-        let near = near(key, keys.iter().copied());
+        // Settings of a client that look alike may do the opposite: `fetch.min.bytes`, `fetch.max.bytes`.
+        let mut near = near(key, keys.iter().copied());
+        near.retain(|candidate| strsim::damerau_levenshtein(key, candidate) <= 1);
         let label = if near.is_empty() {
             "not among the allowed keys".to_owned()
         } else {
@@ -206,7 +209,7 @@ impl Context<'_> {
     fn text(&mut self, slot: Slot<'_>, at: Location, value: &Resolved) -> Result<String, Absent> {
         if value.plain && (is_old_boolean(&value.text) || is_boolean(&value.text)) {
             let error = DocumentError::Boolean {
-                word: format!("`{}`", value.text),
+                word: format!("`{}` without quotes", value.text),
                 meaning: "is a boolean to many YAML readers, but a text is expected".to_owned(),
                 span: at.span,
                 label: format!("write \"{}\"", value.text),
@@ -289,8 +292,8 @@ impl Context<'_> {
     fn boolean(&mut self, slot: Slot<'_>, at: Location, value: &Resolved) -> Result<OptionValue, Absent> {
         let word = value.text.to_ascii_lowercase();
         match (value.text.as_str(), value.plain || value.replaced) {
-            ("true", true) => return Ok(OptionValue::Boolean(true)),
-            ("false", true) => return Ok(OptionValue::Boolean(false)),
+            ("true" | "True" | "TRUE", true) => return Ok(OptionValue::Boolean(true)),
+            ("false" | "False" | "FALSE", true) => return Ok(OptionValue::Boolean(false)),
             _ => {}
         }
         let meant = match word.as_str() {
@@ -298,8 +301,9 @@ impl Context<'_> {
             "no" | "off" | "n" | "false" => "false",
             _ => return self.wrong_type(slot, at, shown(&value.text)),
         };
+        let quotes = if value.plain || value.replaced { "without" } else { "in" };
         let error = DocumentError::Boolean {
-            word: format!("`{}`", value.text),
+            word: format!("`{}` {quotes} quotes", value.text),
             meaning: format!("is a text in YAML 1.2, but `{}` takes `true` or `false`", slot.key),
             span: at.span,
             label: format!("write {meant}"),

@@ -42,11 +42,11 @@ pub enum YamlError {
         first: Span,
     },
     /// A line that fits no level above it.
-    #[error("this line is indented by {found} spaces, which fits no mapping above it")]
-    #[diagnostic(code(KP0206), help("open levels above it begin at {levels}"))]
+    #[error("this line is {found}, which fits no mapping above it")]
+    #[diagnostic(code(KP0206), help("the mappings above it begin at {levels}"))]
     Indentation {
-        /// Its indentation.
-        found: usize,
+        /// Its indentation, in words.
+        found: String,
         /// The indentations that would do, in words.
         levels: String,
         /// The first word of the line.
@@ -110,11 +110,11 @@ pub enum YamlError {
         next: Span,
     },
     /// A plain value that begins with a sign of YAML.
-    #[error("a value without quotes cannot begin with `{character}`")]
+    #[error("a value without quotes cannot begin with {sign}")]
     #[diagnostic(code(KP0209), help("put the value in quotes"))]
     ReservedCharacter {
         /// The sign.
-        character: char,
+        sign: String,
         /// Where.
         #[label("means something else in YAML")]
         span: Span,

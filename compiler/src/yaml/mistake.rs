@@ -5,8 +5,20 @@ use kpipe_grammar::span::Span;
 use super::error::YamlError;
 use super::read::Open;
 
-/// Names the mistake. `open` are the collections around it, `last` the scalar before it.
-pub(super) fn explain(text: &str, at: usize, info: &str, open: &[Open], last: Span) -> YamlError {
+/// What was read before the mistake.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The collections around it.
+    pub(super) open: &'a [Open],
+    /// The collections that ended right before it.
+    pub(super) closed: &'a [Open],
+    /// The scalar before it.
+    pub(super) last: Span,
+}
+
+/// Names the mistake.
+pub(super) fn explain(text: &str, at: usize, info: &str, around: Around<'_>) -> YamlError {
+    let Around { open, closed, last } = around;
     let at = at.min(text.len());
     if let Some(span) = tab(text, at) {
         return YamlError::Tab { span };
@@ -23,14 +35,14 @@ pub(super) fn explain(text: &str, at: usize, info: &str, open: &[Open], last: Sp
         _ if info.contains("quoted scalar") && !info.contains("trailing content") => quote(text, at),
         _ if info.contains("trailing content") => Some(YamlError::AfterQuote { span: word(text, at) }),
         _ if info.starts_with("unexpected character") => {
-            text[at..].chars().next().map(|character| YamlError::ReservedCharacter { character, span: Span::new(at, at + 1) })
+            text[at..].chars().next().map(|character| YamlError::ReservedCharacter { sign: sign(character), span: one(text, at) })
         }
-        _ if info.contains("recursion limit") => Some(YamlError::TooDeep { span: Span::new(at, (at + 1).min(text.len())) }),
+        _ if info.contains("recursion limit") => Some(YamlError::TooDeep { span: one(text, at) }),
         _ if open.last().is_some_and(|open| open.bracket.is_some()) => unclosed(text, at, open),
         _ if info.contains("mapping values are not allowed") => second_colon(text, at, last),
         _ if info.contains("simple key") => no_colon(text, at),
         _ if info.contains("did not find expected key") || info.contains("invalid indentation") || info.contains("expected '-'") => {
-            indentation(text, at, open)
+            indentation(text, at, &[open, closed].concat())
         }
         _ if info.contains("document start") => indentation(text, at, &[Open { start: first_content(text), bracket: None }]),
         _ => None,
@@ -42,10 +54,24 @@ pub(super) fn explain(text: &str, at: usize, info: &str, open: &[Open], last: Sp
 fn reason(info: &str) -> &str {
     let tail = info.rsplit_once(", ").map_or(info, |(_, tail)| tail);
     match tail {
+        "misplaced bracket" => "a closing bracket without its opening one",
+        "block sequence entries are not allowed in this context" => "a list begins in a line of its own, not behind its key",
+        "comment intercepting the multiline text" => "a comment inside a value of several lines",
+        "duplicate version directive" => "two `%YAML` lines",
+        "found unprintable character" => "a character that cannot be printed",
         "simple key expected" | "simple key expect ':'" => "a key is missing",
         "did not find expected <document start>" => "text follows the end of the document",
         _ => tail,
     }
+}
+
+/// The character at `at`.
+fn one(text: &str, at: usize) -> Span {
+    Span::new(at, at + text[at..].chars().next().map_or(0, char::len_utf8))
+}
+
+fn sign(character: char) -> String {
+    if character == '`' { "a back-tick".to_owned() } else { format!("`{character}`") }
 }
 
 fn line_start(text: &str, at: usize) -> usize {
@@ -155,7 +181,7 @@ fn second_colon(text: &str, at: usize, last: Span) -> Option<YamlError> {
         let value_end = last.start + text[last.start..line].trim_end().len();
         return Some(YamlError::DeeperKey { key: before.to_owned(), span: key, value: Span::new(last.start, value_end.max(last.start)) });
     }
-    Some(YamlError::SecondColon { span: Span::new(at, (at + 1).min(text.len())) })
+    Some(YamlError::SecondColon { span: one(text, at) })
 }
 
 /// The line before the one at `at` is a word that no colon follows.
@@ -185,6 +211,12 @@ fn indentation(text: &str, at: usize, open: &[Open]) -> Option<YamlError> {
     if levels.contains(&found) {
         return None;
     }
+    let span = word(text, line + found);
+    let found = match found {
+        0 => "not indented".to_owned(),
+        1 => "indented by one space".to_owned(),
+        found => format!("indented by {found} spaces"),
+    };
     let levels = levels.iter().map(|level| format!("column {}", level + 1)).collect::<Vec<_>>().join(", ");
-    Some(YamlError::Indentation { found, levels, span: word(text, line + found) })
+    Some(YamlError::Indentation { found, levels, span })
 }

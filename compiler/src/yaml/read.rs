@@ -94,6 +94,10 @@ struct Reader<'a> {
     bytes: usize,
     aliases: usize,
     open: Vec<Open>,
+    /// Collections that ended since the last scalar.
+    closed: Vec<Open>,
+    /// Anchors whose value is not complete yet.
+    pending: Vec<usize>,
     last_scalar: Span,
     errors: Vec<YamlError>,
 }
@@ -112,6 +116,8 @@ impl<'a> Reader<'a> {
             bytes: 0,
             aliases: 0,
             open: Vec::new(),
+            closed: Vec::new(),
+            pending: Vec::new(),
             last_scalar: Span::default(),
             errors: Vec::new(),
         }
@@ -156,7 +162,7 @@ impl<'a> Reader<'a> {
 
     fn mistake(&self, error: &ScanError) -> YamlError {
         let at = self.offsets.byte(error.marker().index());
-        mistake::explain(self.text, at, error.info(), &self.open, self.last_scalar)
+        mistake::explain(self.text, at, error.info(), mistake::Around { open: &self.open, closed: &self.closed, last: self.last_scalar })
     }
 
     /// The value that begins with the next event.
@@ -180,6 +186,7 @@ impl<'a> Reader<'a> {
                 let tagged = tag.is_some_and(|tag| self.tag(&tag, span));
                 let at = scalar_place(self.text, Span::new(start, span.end.max(start)), style);
                 self.last_scalar = at;
+                self.closed.clear();
                 self.bytes += text.len();
                 let scalar = Scalar { text: text.into_owned(), style: own_style(style, tagged) };
                 let weight = weight(1, scalar.text.len());
@@ -226,7 +233,11 @@ impl<'a> Reader<'a> {
         if self.aliases > ALIASES_MAX {
             return Err(YamlError::TooManyAliases { span });
         }
-        let Some((node, weight)) = self.anchors.get(&id) else { return Err(YamlError::RecursiveAlias { span }) };
+        let Some((node, weight)) = self.anchors.get(&id) else {
+            let name = span.text(self.text).trim_start_matches('*').to_owned();
+            let recursive = self.pending.contains(&id);
+            return Err(if recursive { YamlError::RecursiveAlias { span } } else { YamlError::UnknownAnchor { name, span } });
+        };
         let (mut node, weight) = (node.clone(), *weight);
         self.bytes += weight * BYTES_PER_NODE;
         self.count(weight, span)?;
@@ -241,10 +252,16 @@ impl<'a> Reader<'a> {
         let start = if anchor > 0 { self.behind_properties(span.start) } else { span.start };
         let written = self.text[start..].starts_with(bracket);
         self.open.push(Open { start, bracket: written.then_some(bracket) });
+        self.pending.extend((anchor > 0).then_some(anchor));
         let before = (self.nodes, self.bytes);
         let (value, end) = if bracket == '[' { self.sequence()? } else { self.mapping()? };
-        self.open.pop();
-        let end = if written { end.start + 1 } else { start + self.text[start..end.end.max(start)].trim_end().len() };
+        self.closed.extend(self.open.pop());
+        self.pending.retain(|pending| *pending != anchor);
+        let end = if written && self.text[end.start..].starts_with([']', '}']) {
+            end.start + 1
+        } else {
+            start + self.text[start..end.end.max(start)].trim_end().len()
+        };
         let weight = weight(self.nodes - before.0 + 1, self.bytes - before.1);
         Ok(self.anchored(anchor, value, Span::new(start, end), weight))
     }

@@ -1,3 +1,7 @@
+//! Trees, places and mistakes.
+
+mod messages;
+
 use proptest::prelude::*;
 
 use super::*;

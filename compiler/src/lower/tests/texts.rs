@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use crate::compile;
 use crate::compile::Compiled;
 use crate::diff::{Action, ChangeClass, diff};
-use crate::document::fixture::{World, shown};
+use crate::document::tests::fixture::{World, shown};
 use crate::plan::explain::explain;
 use crate::plan::naming::FileNumbers;
 use crate::plan::wire::{self, Inputs, SavedPlan};

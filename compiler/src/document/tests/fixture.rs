@@ -7,7 +7,8 @@ use crate::catalog::{
 };
 use crate::compile::{Compiled, compile};
 use crate::plan::{Guarantee, Schema};
-use crate::sources::{Lookups, Mode, Sources};
+use crate::report::{Report, Severity};
+use crate::sources::{Location, Lookups, Mode, Sources};
 
 const PLAIN: OptionSpec = OptionSpec {
     path: "",
@@ -194,4 +195,37 @@ pub(crate) fn shown(sources: &Sources, compiled: &Compiled) -> Vec<String> {
         format!("{primary}{} {} [{label}] {}", view.code, view.message, view.help.as_deref().unwrap_or_default())
     };
     views.iter().map(line).collect()
+}
+
+/// Every diagnostic in full: the message, then each label with the text it points at, the help and the fixes.
+pub(crate) fn told(sources: &Sources, report: &Report) -> String {
+    let mut lines = Vec::new();
+    for view in report.views(sources) {
+        let severity = if view.severity == Severity::Error { "error" } else { "warning" };
+        lines.push(format!("{severity} {}: {}", view.code, view.message));
+        for label in view.primary.iter().chain(&view.secondary) {
+            let text = sources.text(Location::new(label.file, label.span));
+            let text = text.lines().next().unwrap_or_default();
+            let name = if label.name == "p.yaml" { String::new() } else { format!("{}:", label.name) };
+            lines.push(format!("  {name}{} {text:?} {}", label.begin, label.text));
+        }
+        lines.extend(view.help.map(|help| format!("  help: {help}")));
+        for edit in view.fixes {
+            lines.push(format!("  fix: {:?} -> {:?}", sources.text(edit.at), edit.replacement));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Compiles a pipeline and compares everything that is said with `expected`, whose lines may be indented.
+#[track_caller]
+pub(crate) fn says(text: &str, expected: &str) {
+    let mut sources = Sources::new();
+    sources.add("p.yaml", text);
+    let world = World::default().env("SET", "value").file("bad.avsc", "{").file("enum.avsc", "{\"type\": \"enum\"}");
+    let said = told(&sources, &run(&sources, &world).report);
+    let expected: Vec<&str> = expected.lines().filter(|line| !line.trim().is_empty()).collect();
+    let indent = expected.first().map_or(0, |line| line.len() - line.trim_start().len());
+    let expected: Vec<&str> = expected.iter().map(|line| line.get(indent..).unwrap_or_default()).collect();
+    assert_eq!(said, expected.join("\n"), "{text}");
 }
