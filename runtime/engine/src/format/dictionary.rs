@@ -11,7 +11,7 @@ use arrow::datatypes::{TimestampMicrosecondType, TimestampMillisecondType};
 use parquet::schema::types::ColumnPath;
 
 /// How many values of a column are looked at.
-const SAMPLE_ROWS: usize = 4096;
+pub(crate) const SAMPLE_ROWS: usize = 4096;
 /// A dictionary is worth it if a text comes twice on average, another value (which is short itself) eight times.
 const TEXT_REPEATS_MIN: usize = 2;
 const NUMBER_REPEATS_MIN: usize = 8;

@@ -16,12 +16,12 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression as Codec, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
-use super::dictionary::leaves;
+use super::dictionary::{SAMPLE_ROWS, leaves};
 use super::output::Finished;
 use crate::path::{FileEncoder, FileRows, Pick, StageError};
 
 /// Rows that are collected before they are encoded.
-const ROWS_MIN: usize = 4096;
+const ROWS_MIN: usize = 1024;
 const PAGE_BYTES: usize = 1024 * 1024;
 /// Row groups are bounded by bytes; this only keeps the numbers of rows of a group within what readers like.
 const ROW_GROUP_ROWS_MAX: usize = 4 * 1024 * 1024;
@@ -121,7 +121,9 @@ impl FileEncoder for ParquetEncoder {
         self.waiting_rows += picked.num_rows();
         self.waiting_bytes += batch_bytes(&picked);
         self.waiting.push(picked);
-        if self.waiting_rows >= ROWS_MIN { self.encode() } else { Ok(()) }
+        // The first rows decide which columns get a dictionary: the more the better.
+        let enough = if self.writer.is_some() { ROWS_MIN } else { SAMPLE_ROWS };
+        if self.waiting_rows >= enough { self.encode() } else { Ok(()) }
     }
 
     fn memory_bytes(&self) -> usize {
@@ -195,12 +197,12 @@ mod tests {
         let (raw, batch) = rows(1000);
         let mut encoder = encoder(&batch);
         let mut held = Vec::new();
-        for _ in 0..5 {
+        for _ in 0..7 {
             encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..1000) }).unwrap();
             held.push((encoder.waiting_rows, encoder.writer.is_some()));
         }
-        assert_eq!(held, [(1000, false), (2000, false), (3000, false), (4000, false), (0, true)]);
-        assert_eq!(ids(encoder.finish().unwrap()), (0..5).flat_map(|_| 0..1000).collect::<Vec<_>>());
+        assert_eq!(held, [(1000, false), (2000, false), (3000, false), (4000, false), (0, true), (1000, true), (0, true)]);
+        assert_eq!(ids(encoder.finish().unwrap()), (0..7).flat_map(|_| 0..1000).collect::<Vec<_>>());
     }
 
     #[test]
