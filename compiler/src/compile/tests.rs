@@ -49,6 +49,16 @@ fn variables_of_all_files_are_listed_once() {
 }
 
 #[test]
+fn a_check_needs_no_samples() {
+    let mut sources = Sources::new();
+    sources.add("p.yaml", crate::document::tests::fixture::from_kafka("    value: { schema: infer }"));
+    let check = compile(&sources, &CATALOG, &World::default(), Mode::Check);
+    assert!(!check.report.has_errors() && check.documents.len() == 1 && check.pipelines.is_empty());
+    assert!(run(&sources, &World::default()).report.has_errors());
+    assert_eq!(run(&sources, &World::default().sample("lake", Vec::new())).pipelines.len(), 1);
+}
+
+#[test]
 fn a_broken_file_does_not_hide_the_others() {
     let mut sources = Sources::new();
     sources.add("a.yaml", "a: [\n");

@@ -298,7 +298,9 @@ impl<'a> Context<'a> {
                 None => reader.missing(self, spec),
             }
         }
-        reader.document
+        let document = reader.document;
+        self.check_plaintext(&document, here.specs);
+        document
     }
 }
 

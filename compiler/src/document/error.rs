@@ -479,4 +479,19 @@ pub enum DocumentWarning {
         #[label("value hidden; it is in the history of this file from here on")]
         span: Span,
     },
+    /// No TLS to a host out there.
+    #[error("the connection to `{host}` is not encrypted")]
+    #[diagnostic(
+        code(KP0705),
+        help("use TLS: `https`, `mqtts`, or `tls: {{ enabled: true }}`; hosts of a private network are not warned about")
+    )]
+    Plaintext {
+        /// The host.
+        host: String,
+        /// What can be read on the way.
+        what: &'static str,
+        /// The address.
+        #[label("{what} in the clear")]
+        span: Span,
+    },
 }

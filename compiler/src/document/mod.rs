@@ -6,6 +6,7 @@ mod error;
 mod format;
 mod keys;
 mod layers;
+mod plaintext;
 mod read;
 mod schema;
 mod shared;

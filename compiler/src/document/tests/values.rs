@@ -857,3 +857,32 @@ fn a_wrong_retry() {
         "#,
     );
 }
+
+#[test]
+fn a_public_host_without_tls() {
+    says(
+        &lake("    endpoint: http://s3.example.com"),
+        r#"
+        warning KP0705: the connection to `s3.example.com` is not encrypted
+          7:15 "http://s3.example.com" records travel in the clear
+          help: use TLS: `https`, `mqtts`, or `tls: { enabled: true }`; hosts of a private network are not warned about
+        "#,
+    );
+}
+
+#[test]
+fn public_brokers_without_tls_and_with_a_login() {
+    says(
+        &from_kafka("    sasl: { username: u, password: \"${env:SET}\" }").replace("a:1", "k1:9092, k2.example.com:9092"),
+        r#"
+        warning KP0705: the connection to `k2.example.com` is not encrypted
+          5:14 "[k1:9092, k2.example.com:9092]" records and passwords travel in the clear
+          help: use TLS: `https`, `mqtts`, or `tls: { enabled: true }`; hosts of a private network are not warned about
+        "#,
+    );
+}
+
+#[test]
+fn public_brokers_with_tls() {
+    says(&from_kafka("    tls: { enabled: true }").replace("a:1", "k2.example.com:9092"), "");
+}
