@@ -7,6 +7,8 @@ mod crashes;
 mod faults;
 mod files;
 mod records;
+mod sessions;
+mod storms;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -74,6 +76,7 @@ fn runtime() -> &'static Runtime {
 struct Case {
     world: Arc<World>,
     env: Env,
+    def: &'static ConnectorDef,
     pipeline: Pipeline,
     tasks: usize,
     until_caught_up: bool,
@@ -145,6 +148,7 @@ impl Case {
         Self {
             world,
             env,
+            def: &MEMORY,
             pipeline: files(name),
             tasks: 1,
             until_caught_up: true,
@@ -179,7 +183,7 @@ impl Case {
             stop,
             events: ears.clone(),
         };
-        let outcome = run(vec![self.pipeline.clone()], &[&MEMORY], &options).unwrap();
+        let outcome = run(vec![self.pipeline.clone()], &[self.def], &options).unwrap();
         let (words, timed_out) = (ears.words.lock().unwrap().clone(), *ears.timed_out.lock().unwrap());
         Ran { outcome, words, timed_out }
     }
