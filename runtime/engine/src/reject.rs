@@ -147,7 +147,6 @@ impl RejectDesk {
         let Some(first) = rejects.first() else { return Ok(None) };
         let sample = raw.records.position(first.row as usize);
         if self.tolerance == Tolerance::None {
-            self.say(raw, name, &rejects, None);
             let PartitionName { topic, partition } = name;
             let message = format!("topic \"{topic}\" partition {partition} offset {sample}: {}", first.message);
             let help = "errors: { tolerance: all, dead_letter: TOPIC } puts such records aside and goes on";
@@ -260,3 +259,6 @@ fn context(reject: &Reject, raw: &RawBatch, name: &PartitionName, pipeline: &str
     ];
     entries.into_iter().map(|(key, value)| (format!("__connect.errors.{key}"), value.into_bytes())).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ mod fault;
 mod sink;
 mod source;
 mod store;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use fault::{Fault, Op, What, When};

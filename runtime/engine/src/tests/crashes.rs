@@ -92,7 +92,6 @@ fn files_case(name: &str, seed: u64) -> Case {
     let mut case = Case::new(name, seed);
     case.flush().records = Some(60 + seed % 50);
     case.flush().interval_ms = 5_000;
-    case.tasks = 1 + (seed % 2) as usize;
     case
 }
 

@@ -6,6 +6,8 @@
 mod crashes;
 mod faults;
 mod files;
+mod formats;
+mod lives;
 mod records;
 mod sessions;
 mod storms;
@@ -67,7 +69,7 @@ impl Secrets for NoSecrets {
     }
 }
 
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
