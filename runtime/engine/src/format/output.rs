@@ -24,6 +24,11 @@ impl Finished {
     /// Takes exactly `count` bytes from the front, if there are so many.
     pub(crate) fn take_part(&mut self, count: usize) -> Option<Bytes> {
         if count == 0 || self.bytes.len() < count {
+            // A file that is half a part long will have a whole one: from here on doubling would only hold memory that is never used.
+            let room = count + count / 4;
+            if self.bytes.len() > count / 2 && self.bytes.capacity() < room {
+                self.bytes.reserve_exact(room - self.bytes.len());
+            }
             return None;
         }
         let rest = self.bytes.split_off(count);
@@ -202,6 +207,19 @@ mod tests {
             assert_eq!(output.file_bytes(), file.len() as u64);
             assert!(unpacked(compression, &file) == plain, "{compression:?}");
         }
+    }
+
+    #[test]
+    fn a_part_holds_little_more_than_its_bytes() {
+        let mut output = Output::new(Compression::None).unwrap();
+        for _ in 0..300 {
+            output.buffer().extend_from_slice(&[7; 10_000]);
+            while let Some(part) = output.take_part(1_000_000) {
+                assert_eq!(part.len(), 1_000_000);
+            }
+            assert!(output.memory_bytes() <= 1_250_000, "{} bytes", output.memory_bytes());
+        }
+        assert_eq!(output.file_bytes(), 3_000_000);
     }
 
     #[test]
