@@ -17,12 +17,14 @@ mod scope;
 mod select;
 mod setting;
 mod store_as;
+mod unsampled;
 mod value;
 mod with_converter;
 
 use kpipe_grammar::ast::Statement;
 
 pub use places::Places;
+pub use unsampled::unsampled;
 
 use crate::catalog::SinkKind;
 use crate::document::Document;

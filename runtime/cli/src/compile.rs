@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use kpipe_compiler::diff::PipelineChange;
-use kpipe_compiler::lower::Places;
-use kpipe_compiler::plan::Pipeline;
+use kpipe_compiler::lower::{Places, unsampled};
 use kpipe_compiler::plan::wire::fingerprint;
+use kpipe_compiler::plan::{Pipeline, Schema};
 use kpipe_compiler::report::{Edit, LabelView, Report, Severity, View};
 use kpipe_compiler::sources::{Lookups, Mode, Sources};
 
@@ -59,19 +60,28 @@ pub(crate) struct Compiled {
     pub(crate) fingerprints: BTreeMap<String, String>,
 }
 
-/// Loads and compiles what `paths` name.
-pub(crate) fn compile(host: &Host<'_>, paths: &[PathBuf], profile: Option<&str>, mode: Mode) -> Result<Compiled, Failure> {
-    let lookups = HostLookups { env: std::sync::Arc::clone(&host.env), dir: host.dir.clone() };
+/// Finds the schemas of pipelines that ask for `schema: infer`, by their names.
+pub(crate) type Sampler<'a> = &'a dyn Fn(&[Pipeline]) -> Result<BTreeMap<String, Schema>, Failure>;
+
+/// Loads and compiles what `paths` name. Without a sampler, a schema that has to be inferred is an error.
+pub(crate) fn compile(
+    host: &Host<'_>,
+    paths: &[PathBuf],
+    profile: Option<&str>,
+    mode: Mode,
+    sampler: Option<Sampler<'_>>,
+) -> Result<Compiled, Failure> {
+    let lookups = HostLookups { env: Arc::clone(&host.env), dir: host.dir.clone(), sampled: BTreeMap::new() };
     let mut compiled = Compiled::default();
     for group in load::load(host, paths, profile)? {
-        compiled.add(group, &lookups, mode);
+        compiled.add(group, &lookups, mode, sampler)?;
     }
     Ok(compiled)
 }
 
 impl Compiled {
     /// Compiles one group of files and adds what came of it.
-    pub(crate) fn add(&mut self, group: Group, lookups: &dyn Lookups, mode: Mode) {
+    pub(crate) fn add(&mut self, group: Group, lookups: &HostLookups, mode: Mode, sampler: Option<Sampler<'_>>) -> Result<(), Failure> {
         let Group { pipelines, connections, profile } = group;
         let mut sources = Sources::new();
         self.files += pipelines.len();
@@ -87,8 +97,13 @@ impl Compiled {
         if let Some(file) = profile {
             sources.add_profile(file.name, file.text);
         }
-        let kpipe_compiler::Compiled { pipelines, places, report, documents: _, unknown: _ } =
-            kpipe_compiler::compile(&sources, catalog(), lookups, mode);
+        let mut found = kpipe_compiler::compile(&sources, catalog(), lookups, mode);
+        let unsampled: Vec<Pipeline> = found.documents.iter().filter_map(unsampled).collect();
+        if let Some(sampler) = sampler.filter(|_| !unsampled.is_empty()) {
+            let lookups = HostLookups { env: Arc::clone(&lookups.env), dir: lookups.dir.clone(), sampled: sampler(&unsampled)? };
+            found = kpipe_compiler::compile(&sources, catalog(), &lookups, mode);
+        }
+        let kpipe_compiler::Compiled { pipelines, places, report, documents: _, unknown: _ } = found;
         self.has_errors |= report.has_errors();
         self.report(&sources, &report);
         let sources = Rc::new(sources);
@@ -98,6 +113,7 @@ impl Compiled {
                 .zip(places)
                 .map(|(pipeline, places)| Unit { pipeline, origin: Some(Origin { places, sources: Rc::clone(&sources) }) }),
         );
+        Ok(())
     }
 
     /// Adds what a report says.
@@ -156,6 +172,8 @@ pub(crate) struct HostLookups {
     pub(crate) env: EnvReader,
     /// What relative paths are relative to.
     pub(crate) dir: PathBuf,
+    /// What samples showed, by pipeline.
+    pub(crate) sampled: BTreeMap<String, Schema>,
 }
 
 impl Lookups for HostLookups {
@@ -166,5 +184,9 @@ impl Lookups for HostLookups {
     fn file(&self, path: &str) -> Result<String, String> {
         let bytes = load::read_limited(&self.dir.join(path)).map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    }
+
+    fn sampled(&self, pipeline: &str) -> Option<Schema> {
+        self.sampled.get(pipeline).cloned()
     }
 }

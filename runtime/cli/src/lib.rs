@@ -19,6 +19,7 @@ mod logging;
 mod planning;
 mod render;
 mod runner;
+mod sample;
 mod secrets;
 mod serve;
 mod session;

@@ -2,7 +2,7 @@
 
 use kpipe_compiler::plan::{Endpoint, Pipeline};
 use kpipe_connectors::ALL;
-use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PlanStore, Secrets};
+use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PlanStore, Secrets, Source};
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 use tokio::runtime::Handle;
 
@@ -44,6 +44,11 @@ impl World<'_> {
     pub(crate) fn plans(&self, pipeline: &Pipeline) -> Result<Option<Box<dyn PlanStore>>, ConnectorError> {
         let def = definition(&pipeline.sink)?;
         def.plans.map(|open| open(&self.request(pipeline, &pipeline.sink))).transpose()
+    }
+
+    /// Opens the source of a pipeline with these options.
+    pub(crate) fn source(&self, pipeline: &Pipeline, endpoint: &Endpoint) -> Result<Option<Box<dyn Source>>, ConnectorError> {
+        definition(endpoint)?.source.map(|open| open(&self.request(pipeline, endpoint))).transpose()
     }
 
     fn inspect(&self, pipeline: &Pipeline, endpoint: &Endpoint) -> Result<Inspection, ConnectorError> {

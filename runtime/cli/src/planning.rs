@@ -62,7 +62,7 @@ fn compare(world: World<'_>, pipeline: &Pipeline) -> Result<(Look, Option<Pipeli
 }
 
 /// The pipeline of a recorded plan.
-fn applied(bytes: &[u8], name: &str) -> Result<Option<Pipeline>, Failure> {
+pub(crate) fn applied(bytes: &[u8], name: &str) -> Result<Option<Pipeline>, Failure> {
     let text = std::str::from_utf8(bytes).map_err(|_| record_failure(&WireError::NotAPlan("it is not text".to_owned())))?;
     let saved = wire::read(text).map_err(|error| record_failure(&error))?;
     Ok(saved.pipelines.into_iter().find(|pipeline| pipeline.name == name))

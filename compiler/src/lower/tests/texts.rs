@@ -273,3 +273,24 @@ fn a_variable_that_is_not_set_is_no_mistake_for_check() {
     assert!(messages[0].contains("KP0601"));
     assert_eq!(compiled.unknown, ["env:BROKERS"]);
 }
+
+fn unsampled_of(schema: &str, kcql: &str) -> Option<Pipeline> {
+    let (_, compiled) = compiled(&lake(schema, "", kcql), &World::default());
+    crate::lower::unsampled(&compiled.documents[0])
+}
+
+#[test]
+fn a_pipeline_without_fields_has_its_ends_and_names() {
+    let pipeline =
+        unsampled_of(", schema: infer", "  INSERT INTO lake SELECT id, no.body FROM t STOREAS PARQUET PARTITIONBY id\n").unwrap();
+    assert_eq!((pipeline.name.as_str(), pipeline.routes[0].from.as_str()), ("lake", "t"));
+    assert!(matches!(&pipeline.routes[0].tail, Tail::Files(files) if files.bucket == "lake"), "{:?}", pipeline.routes[0].tail);
+    assert!(pipeline.routes[0].decode.columns.is_empty() && pipeline.sampled.is_none());
+}
+
+#[test]
+fn where_fields_are_known_or_names_are_not_there_is_nothing_to_sample() {
+    assert!(unsampled_of(", schema: { id: int }", "  INSERT INTO lake SELECT * FROM t\n").is_none());
+    assert!(unsampled_of(", schema: infer", "  INSERT INTO lake SELECT * FROM `bad topic`\n").is_none());
+    assert!(unsampled_of(", schema: infer", "  INSERT\n").is_none());
+}

@@ -26,14 +26,15 @@ use crate::planning::{self, Planned};
 use crate::runner::{self, Job};
 use crate::secrets::HostSecrets;
 use crate::session::Session;
-use crate::{consent, logging, render, serve};
+use crate::{consent, logging, render, sample, serve};
 
 /// Plans and runs.
 pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<Exit, Failure> {
     let input = match saved_plan(host, &args.paths)? {
         Some((path, saved)) => Input::Saved { path, saved },
         None => {
-            let compiled = compile(host, &args.paths, args.profile.as_deref(), Mode::Plan)?;
+            let look = |unsampled: &[Pipeline]| sample::schemas(host, unsampled);
+            let compiled = compile(host, &args.paths, args.profile.as_deref(), Mode::Plan, Some(&look))?;
             findings(common, args.log_format.into(), host, &compiled)?;
             if compiled.has_errors {
                 return Ok(Exit::Invalid);

@@ -15,7 +15,7 @@ use crate::render::json;
 
 /// Compiles and reports.
 pub(crate) fn run(common: &Common, args: &Check, host: &mut Host<'_>) -> Result<Exit, Failure> {
-    let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Check)?;
+    let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Check, None)?;
     let exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
     if args.format == Format::Json {
         let body = json!({ "files": compiled.files, "pipelines": compiled.pipelines.len() });

@@ -52,7 +52,7 @@ pub(crate) fn run(common: &Common, args: &Demo, host: &mut Host<'_>) -> Result<E
     let port = broker::mqtt(args.devices as usize + 16)?;
     let kafka = broker::Kafka::start(&[TOPIC])?;
     let env = demo_env(&host.env, port, &kafka.address(), &dir);
-    let compiled = compiled(host, &env);
+    let compiled = compiled(host, &env)?;
     if compiled.has_errors {
         findings(common, Voice::Human, host, &compiled)?;
         return Err(Failure::new(Exit::Bug, "the demo's own pipelines do not compile").code(codes::BUG));
@@ -129,15 +129,15 @@ fn demo_env(env: &EnvReader, port: u16, kafka: &str, dir: &Path) -> EnvReader {
     Arc::new(move |name| own.get(name).cloned().or_else(|| env(name)))
 }
 
-fn compiled(host: &Host<'_>, env: &EnvReader) -> Compiled {
+fn compiled(host: &Host<'_>, env: &EnvReader) -> Result<Compiled, Failure> {
     let pipelines = PIPELINES
         .iter()
         .map(|(name, text)| TextFile { name: (*name).to_owned(), path: PathBuf::from(name), text: (*text).to_owned() })
         .collect();
     let mut compiled = Compiled::default();
-    let lookups = HostLookups { env: Arc::clone(env), dir: host.dir.clone() };
-    compiled.add(Group { pipelines, connections: None, profile: None }, &lookups, Mode::Plan);
-    compiled
+    let lookups = HostLookups { env: Arc::clone(env), dir: host.dir.clone(), sampled: BTreeMap::new() };
+    compiled.add(Group { pipelines, connections: None, profile: None }, &lookups, Mode::Plan, None)?;
+    Ok(compiled)
 }
 
 /// Shows the files and the plan.

@@ -70,7 +70,7 @@ fn say(color: ColorChoice, voice: Voice, host: &mut Host<'_>, documents: &[Docum
 }
 
 /// The threads that wait for other systems. Records move on threads of their own.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("kpipe-io")

@@ -3,23 +3,27 @@
 use std::path::Path;
 
 use kpipe_compiler::diff::Action;
+use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::plan::wire::{self, SavedPlan};
 use kpipe_compiler::sources::Mode;
 
 use super::{failed, findings, print, runtime};
 use crate::args::{Common, Format, Plan};
-use crate::compile::{Compiled, Unit, compile};
+use crate::compile::{Compiled, Sampler, Unit, compile};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::live::World;
 use crate::planning::{self, Planned};
 use crate::render::{self, json};
+use crate::sample;
 use crate::secrets::HostSecrets;
 
 /// Compiles, compares, prints, saves.
 pub(crate) fn run(common: &Common, args: &Plan, host: &mut Host<'_>) -> Result<Exit, Failure> {
-    let mut compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Plan)?;
+    let look = |unsampled: &[Pipeline]| sample::schemas(host, unsampled);
+    let sampler: Option<Sampler<'_>> = if args.offline { None } else { Some(&look) };
+    let mut compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Plan, sampler)?;
     let mut failures = Vec::new();
     let mut planned = Vec::new();
     if !compiled.has_errors {
