@@ -51,7 +51,11 @@ impl<'a> Scope<'a> {
             SchemaDoc::File { path, schema } => (schema, format!("the fields come from {path}")),
             SchemaDoc::Infer => match self.sampled {
                 Some(schema) => (schema, "the fields come from samples".to_owned()),
-                None => return self.error(SchemaError::NoSamples, [(at, "asked for here".to_owned())]),
+                None => {
+                    // What follows from that is not said too.
+                    self.set_unknown();
+                    return self.error(SchemaError::NoSamples, [(at, "asked for here".to_owned())]);
+                }
             },
         };
         self.schema = Some(Declared { fields, origin, at });

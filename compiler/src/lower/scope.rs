@@ -93,6 +93,11 @@ impl<'a> Scope<'a> {
         self.report.has_errors()
     }
 
+    /// Something that decides is not known.
+    pub(super) fn set_unknown(&mut self) {
+        self.unknown = true;
+    }
+
     /// True if an option that decides is not known: then later stages are silent.
     pub(super) fn is_unknown(&self) -> bool {
         self.unknown

@@ -56,6 +56,8 @@ pub(crate) struct Compiled {
     pub(crate) has_errors: bool,
     /// How many files there are.
     pub(crate) files: usize,
+    /// How many pipelines could be read whole, with or without mistakes.
+    pub(crate) read: usize,
     /// SHA-256 of every file that was read, by name.
     pub(crate) fingerprints: BTreeMap<String, String>,
 }
@@ -103,7 +105,8 @@ impl Compiled {
             let lookups = HostLookups { env: Arc::clone(&lookups.env), dir: lookups.dir.clone(), sampled: sampler(&unsampled)? };
             found = kpipe_compiler::compile(&sources, catalog(), &lookups, mode);
         }
-        let kpipe_compiler::Compiled { pipelines, places, report, documents: _, unknown: _ } = found;
+        let kpipe_compiler::Compiled { pipelines, places, report, documents, unknown: _ } = found;
+        self.read += documents.len();
         self.has_errors |= report.has_errors();
         self.report(&sources, &report);
         let sources = Rc::new(sources);

@@ -18,7 +18,7 @@ pub(crate) fn run(common: &Common, args: &Check, host: &mut Host<'_>) -> Result<
     let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Check, None)?;
     let exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
     if args.format == Format::Json {
-        let body = json!({ "files": compiled.files, "pipelines": compiled.pipelines.len() });
+        let body = json!({ "files": compiled.files, "pipelines": compiled.read });
         print(host, &json::document(exit, &compiled.documents, &compiled.findings, body))?;
         return Ok(exit);
     }
@@ -34,8 +34,8 @@ fn summary(compiled: &Compiled) -> String {
     let count = |severity| json::count(&compiled.findings, severity);
     let errors = plural(count(Severity::Error), "error");
     let warnings = plural(count(Severity::Warning), "warning");
-    let (files, pipelines) = (plural(compiled.files, "file"), plural(compiled.pipelines.len(), "pipeline"));
-    format!("check: {files}, {pipelines} without errors, {errors}, {warnings}\n")
+    let (files, pipelines) = (plural(compiled.files, "file"), plural(compiled.read, "pipeline"));
+    format!("check: {files}, {pipelines}, {errors}, {warnings}\n")
 }
 
 fn plural(count: usize, noun: &str) -> String {
