@@ -104,8 +104,9 @@ impl Display {
     }
 
     /// Where the pipelines stand. Draws or writes if it is time to.
-    pub(crate) fn update(&mut self, err: &mut dyn Write, now: Instant, views: &[View]) -> io::Result<()> {
-        let views: Vec<(View, (u64, u64))> = views.iter().map(|view| (view.clone(), self.rates.note(now, view))).collect();
+    pub(crate) fn update(&mut self, err: &mut dyn Write, now: Instant, views: Vec<View>) -> io::Result<()> {
+        let views: Vec<(View, (u64, u64))> =
+            views.into_iter().map(|view| (self.rates.note(now, &view), view)).map(|(rates, view)| (view, rates)).collect();
         self.show(err, now, &views)
     }
 
@@ -130,9 +131,10 @@ impl Display {
     }
 
     /// The last word on every pipeline, with its rates over the whole time; the table stays where it is.
-    pub(crate) fn finish(&mut self, err: &mut dyn Write, now: Instant, views: &[View]) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, err: &mut dyn Write, now: Instant, views: Vec<View>) -> io::Result<()> {
         self.next_lines = None;
-        let views: Vec<(View, (u64, u64))> = views.iter().map(|view| (view.clone(), self.rates.total(now, view))).collect();
+        let views: Vec<(View, (u64, u64))> =
+            views.into_iter().map(|view| (self.rates.total(now, &view), view)).map(|(rates, view)| (view, rates)).collect();
         self.show(err, now, &views)?;
         self.drawn = 0;
         self.table.clear();
@@ -202,12 +204,12 @@ mod tests {
     fn the_table_is_drawn_over_and_messages_stand_above_it() {
         let mut display = Display::new(Style::PLAIN, true, false, LogFormat::Human);
         let start = Instant::now();
-        let first = shown(&mut display, |d, err| d.update(err, start, &[view(1)]).unwrap());
+        let first = shown(&mut display, |d, err| d.update(err, start, vec![view(1)]).unwrap());
         assert!(!first.contains('\x1b') && first.lines().count() == 2, "{first:?}");
         let message = shown(&mut display, |d, err| d.message(err, Level::Warn, Some("orders"), "kafka is away").unwrap());
         assert!(message.starts_with("\x1b[2A\x1b[J") && message.contains("WARN  orders: kafka is away\n"), "{message:?}");
         assert!(message.ends_with(&first), "the table is drawn again below");
-        let end = shown(&mut display, |d, err| d.finish(err, start, &[view(2)]).unwrap());
+        let end = shown(&mut display, |d, err| d.finish(err, start, vec![view(2)]).unwrap());
         assert!(end.starts_with("\x1b[2A"));
         assert!(!shown(&mut display, |d, err| d.message(err, Level::Info, None, "bye").unwrap()).contains('\x1b'));
     }
@@ -218,12 +220,12 @@ mod tests {
         let start = Instant::now();
         let mut count = 0;
         for second in 0..25 {
-            let text = shown(&mut display, |d, err| d.update(err, start + Duration::from_secs(second), &[view(second)]).unwrap());
+            let text = shown(&mut display, |d, err| d.update(err, start + Duration::from_secs(second), vec![view(second)]).unwrap());
             assert!(!text.contains('\x1b'));
             count += text.lines().count();
         }
         assert_eq!(count, 3);
-        let end = shown(&mut display, |d, err| d.finish(err, start + Duration::from_secs(25), &[view(25)]).unwrap());
+        let end = shown(&mut display, |d, err| d.finish(err, start + Duration::from_secs(25), vec![view(25)]).unwrap());
         assert!(end.contains("orders: running, 25 in"), "{end}");
     }
 
@@ -232,7 +234,7 @@ mod tests {
         let mut display = Display::new(Style::PLAIN, true, false, LogFormat::Json);
         let text = shown(&mut display, |d, err| {
             d.message(err, Level::Info, Some("orders"), "started").unwrap();
-            d.update(err, Instant::now(), &[view(7)]).unwrap();
+            d.update(err, Instant::now(), vec![view(7)]).unwrap();
         });
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((lines[0]["level"].as_str(), lines[0]["message"].as_str()), (Some("INFO"), Some("started")));
@@ -244,7 +246,7 @@ mod tests {
         let mut display = Display::new(Style::PLAIN, true, true, LogFormat::Human);
         let text = shown(&mut display, |d, err| {
             d.message(err, Level::Info, None, "started").unwrap();
-            d.update(err, Instant::now(), &[view(7)]).unwrap();
+            d.update(err, Instant::now(), vec![view(7)]).unwrap();
             d.message(err, Level::Error, None, "stopped").unwrap();
         });
         assert!(text.contains("stopped") && !text.contains("started") && text.lines().count() == 1);

@@ -246,14 +246,14 @@ impl Watch<'_> {
         if now >= self.next_draw && !self.broken {
             self.next_draw = now + LIVE_EVERY;
             let views = views(&self.metrics);
-            self.broken = self.display.update(self.err, now, &views).is_err();
+            self.broken = self.display.update(self.err, now, views).is_err();
         }
     }
 
     fn finish(&mut self) {
         if !self.broken {
             let views = views(&self.metrics);
-            self.broken = self.display.finish(self.err, Instant::now(), &views).is_err();
+            self.broken = self.display.finish(self.err, Instant::now(), views).is_err();
         }
     }
 }
