@@ -1,6 +1,6 @@
 //! Connections that are not encrypted: allowed, and said where they may leave the machine's own network.
 
-use core::net::IpAddr;
+use std::net::IpAddr;
 
 use super::EndpointDoc;
 use super::context::Context;
