@@ -248,7 +248,7 @@ fn date(scope: &mut Scope<'_>, row: &mut Row, item: &Item, names: bool) -> Optio
         (text, naming) => {
             let parsed = parse_pattern(scope, item, text, naming)?;
             let name = (names && naming != Naming::Confluent && !parsed.names_folders()).then_some("date");
-            (parsed.to_java(), name)
+            (parsed.to_java().to_owned(), name)
         }
     };
     let zone = zone(scope);

@@ -103,6 +103,7 @@ enum Dialect {
 pub struct TimePattern {
     tokens: Vec<Token>,
     traps: Vec<Trap>,
+    java: String,
 }
 
 /// Where in the pattern, in bytes.
@@ -240,10 +241,10 @@ impl TimePattern {
         self.tokens.iter().any(|token| matches!(token, Token::Literal(text) if text.contains('=')))
     }
 
-    /// The same pattern in java.time's letters.
+    /// The pattern in java.time's letters; as it was written, if it was written so.
     #[must_use]
-    pub fn to_java(&self) -> String {
-        self.tokens.iter().map(java).collect()
+    pub fn to_java(&self) -> &str {
+        &self.java
     }
 }
 
@@ -266,7 +267,7 @@ fn parse(text: &str, dialect: Dialect) -> Result<TimePattern, PatternError> {
         let next = start + c.len_utf8();
         match c {
             '\'' => {
-                let (literal, end) = quoted(text, start)?;
+                let (literal, end) = quoted(text, start, dialect)?;
                 while rest.next_if(|(index, _)| *index < end).is_some() {}
                 push_literal(&mut tokens, &literal);
             }
@@ -291,13 +292,21 @@ fn parse(text: &str, dialect: Dialect) -> Result<TimePattern, PatternError> {
         return Err(PatternError { kind: PatternErrorKind::NoField, at: whole });
     }
     check_folders(&tokens).map_err(|kind| PatternError { kind, at: whole })?;
-    Ok(TimePattern { traps: traps(&runs, dialect), tokens })
+    let java = match dialect {
+        Dialect::Java => text.to_owned(),
+        Dialect::Joda => java_text(&tokens),
+    };
+    Ok(TimePattern { traps: traps(&runs, dialect), tokens, java })
 }
 
 /// The text between the quote at `start` and its partner, and the index behind that one. `''` is a quote.
-fn quoted(text: &str, start: usize) -> Result<(String, usize), PatternError> {
+///
+/// The dialects differ where a `''` comes first: to Joda it is a quote outside of any quoted text, so that `''''` is two. To java.time it is
+/// already within the text that the first quote began, so that `''''` is one.
+fn quoted(text: &str, start: usize, dialect: Dialect) -> Result<(String, usize), PatternError> {
     let inside = start + 1;
-    if text[inside..].starts_with('\'') {
+    let quotes = text[inside..].len() - text[inside..].trim_start_matches('\'').len();
+    if quotes == 1 || (quotes > 0 && dialect == Dialect::Joda) {
         return Ok(("'".to_owned(), inside + 1));
     }
     let mut literal = String::new();
@@ -423,6 +432,18 @@ fn traps(runs: &[Run], dialect: Dialect) -> Vec<Trap> {
     traps
 }
 
+/// The tokens of a Joda pattern in java.time's letters.
+fn java_text(tokens: &[Token]) -> String {
+    let mut out = String::new();
+    for token in tokens {
+        let letters = java(token);
+        // Joda has two letters for a year: side by side they are two numbers, and must not become one.
+        let other = if letters.starts_with('y') && out.ends_with('y') { letters.replace('y', "u") } else { letters };
+        out.push_str(&other);
+    }
+    out
+}
+
 fn java(token: &Token) -> String {
     let letters = |letter: &str, count: u8| letter.repeat(usize::from(count));
     match token {
@@ -462,22 +483,23 @@ fn java_letter(part: TimePart) -> &'static str {
     }
 }
 
+/// A text with quotes around what would mean something else. A `'` is quoted too: several of them side by side are only plain in there.
 fn java_literal(text: &str) -> String {
+    let is_special = |c: char| c.is_ascii_alphabetic() || matches!(c, '\'' | '[' | ']' | '{' | '}' | '#' | '%');
     let mut out = String::new();
-    let mut inside = false;
-    for c in text.chars() {
-        let quote = c.is_ascii_alphabetic() || matches!(c, '[' | ']' | '{' | '}' | '#' | '%');
-        if quote != inside && c != '\'' {
-            out.push('\'');
-            inside = quote;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let plain = rest.find(is_special).unwrap_or(rest.len());
+        let (before, behind) = rest.split_at(plain);
+        let special = behind.find(|c| !is_special(c)).unwrap_or(behind.len());
+        let (quoted, after) = behind.split_at(special);
+        out.push_str(before);
+        match quoted {
+            "" => {}
+            "'" => out.push_str("''"),
+            other => out.push_str(&format!("'{}'", other.replace('\'', "''"))),
         }
-        out.push(c);
-        if c == '\'' {
-            out.push(c);
-        }
-    }
-    if inside {
-        out.push('\'');
+        rest = after;
     }
     out
 }
@@ -601,12 +623,50 @@ mod tests {
             "HHxxx",
         ] {
             let pattern = TimePattern::parse(text).unwrap();
-            let again = TimePattern::parse(&pattern.to_java()).unwrap();
+            let again = TimePattern::parse(pattern.to_java()).unwrap();
             assert_eq!(again.tokens(), pattern.tokens(), "{text}");
         }
-        assert_eq!(TimePattern::parse("HHZ").unwrap().to_java(), "HHxx");
-        assert_eq!(TimePattern::parse("uuuu").unwrap().to_java(), "yyyy");
-        assert_eq!(TimePattern::parse("LL").unwrap().to_java(), "MM");
+        for (joda, java) in [("HHZ", "HHxx"), ("HHZZ", "HHxxx"), ("yyyyMMdd", "yyyyMMdd"), ("xxxx", "YYYY"), ("MMMM EEE a", "MMMM EEE a")] {
+            assert_eq!(TimePattern::parse_joda(joda).unwrap().to_java(), java);
+        }
+    }
+
+    #[test]
+    fn quotes_side_by_side_are_what_each_dialect_says() {
+        for (text, java, joda) in [
+            ("''y", "'", "'"),
+            ("''''y", "'", "''"),
+            ("''''''y", "''", "'''"),
+            ("'a'''y", "a'", "a'"),
+            ("'''a'y", "'a", "'a"),
+            ("'a''b'y", "a'b", "a'b"),
+            ("'a'-''y", "a-'", "a-'"),
+        ] {
+            let first = |pattern: &TimePattern| pattern.tokens()[0].clone();
+            assert_eq!(first(&TimePattern::parse(text).unwrap()), literal(java), "{text}");
+            let pattern = TimePattern::parse_joda(text).unwrap();
+            assert_eq!(first(&pattern), literal(joda), "{text} in Joda");
+            assert_eq!(first(&TimePattern::parse(pattern.to_java()).unwrap()), literal(joda), "{text} as {}", pattern.to_java());
+        }
+        for open in ["'y", "'''y", "'''''''y"] {
+            assert_eq!(error(open).0, PatternErrorKind::Quote, "{open}");
+        }
+    }
+
+    #[test]
+    fn two_letters_for_a_year_stay_two_numbers() {
+        let (one, two) = (number(TimePart::Year, 1), Token::TwoDigitYear);
+        for (joda, java, tokens) in [
+            ("''''yY", "''''''yu", vec![literal("''"), one.clone(), one.clone()]),
+            ("yYy", "yuy", vec![one.clone(), one.clone(), one]),
+            ("yyYY", "yyuu", vec![two.clone(), two.clone()]),
+            ("YYyyMM", "yyuuMM", vec![two.clone(), two, number(TimePart::Month, 2)]),
+        ] {
+            let pattern = TimePattern::parse_joda(joda).unwrap();
+            assert_eq!((pattern.to_java(), pattern.tokens()), (java, &tokens[..]), "{joda}");
+            assert_eq!(TimePattern::parse(java).unwrap().tokens(), tokens, "{java}");
+        }
+        assert_eq!(TimePattern::parse("uyMLZxx").unwrap().to_java(), "uyMLZxx", "what is java.time's already stays");
     }
 
     proptest! {
@@ -615,7 +675,7 @@ mod tests {
             for pattern in [TimePattern::parse(&text), TimePattern::parse_joda(&text)] {
                 match pattern {
                     Ok(pattern) => {
-                        let again = TimePattern::parse(&pattern.to_java()).unwrap();
+                        let again = TimePattern::parse(pattern.to_java()).unwrap();
                         prop_assert_eq!(again.tokens(), pattern.tokens());
                     }
                     Err(error) => prop_assert!(text.is_char_boundary(error.at.start) && text.is_char_boundary(error.at.end)),
