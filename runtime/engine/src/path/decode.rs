@@ -83,6 +83,7 @@ mod tests {
     use arrow::array::{Array, AsArray};
     use arrow::datatypes::Int64Type;
     use kpipe_compiler::plan::{DataType, DecodeColumn};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::fixture::{self, Record};
@@ -133,5 +134,84 @@ mod tests {
         let raw = fixture::values(&[]);
         let batch = decoder.decode(&raw, 0, &mut Vec::new());
         assert_eq!((batch.len(), batch.decoded[0].len(), batch.delta), (0, 0, raw.delta));
+    }
+
+    /// What is done to a value on its way.
+    #[derive(Clone, Debug)]
+    enum Damage {
+        Byte(prop::sample::Index, u8),
+        More(prop::sample::Index, u8),
+        Cut(prop::sample::Index),
+        Gone,
+    }
+
+    impl Damage {
+        fn apply(&self, mut value: Vec<u8>) -> Option<Vec<u8>> {
+            let length = value.len();
+            match self {
+                Self::Byte(at, byte) => value[at.index(length)] = *byte,
+                Self::More(at, byte) => value.insert(at.index(length + 1), *byte),
+                Self::Cut(at) => value.truncate(at.index(length)),
+                Self::Gone => return None,
+            }
+            Some(value)
+        }
+    }
+
+    fn damage() -> impl Strategy<Value = Option<Damage>> {
+        let byte = prop_oneof![any::<u8>(), prop::sample::select(b"{}[]:,\"\\0-.e \n".to_vec())];
+        let some = prop_oneof![
+            4 => (any::<prop::sample::Index>(), byte.clone()).prop_map(|(at, byte)| Damage::Byte(at, byte)),
+            4 => (any::<prop::sample::Index>(), byte).prop_map(|(at, byte)| Damage::More(at, byte)),
+            2 => any::<prop::sample::Index>().prop_map(Damage::Cut),
+            1 => Just(Damage::Gone),
+        ];
+        prop_oneof![2 => Just(None), 1 => some.prop_map(Some)]
+    }
+
+    /// The id that a tree of values finds, or why the record must be put aside.
+    fn expected(value: Option<&[u8]>) -> Result<i64, RejectReason> {
+        let value = value.ok_or(RejectReason::NullValue)?;
+        let tree: serde_json::Value = serde_json::from_slice(value).map_err(|_| RejectReason::Malformed)?;
+        match tree.get("id") {
+            _ if !tree.is_object() && !tree.is_null() => Err(RejectReason::WrongType),
+            None | Some(serde_json::Value::Null) => Err(RejectReason::MissingField),
+            Some(id) => id
+                .as_i64()
+                .or_else(|| id.as_f64().filter(|id| id.fract() == 0.0 && id.abs() < 9e15).map(|id| id as i64))
+                .ok_or(RejectReason::WrongType),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(600))]
+
+        #[test]
+        fn each_damaged_record_is_put_aside_by_its_own_row(damages in prop::collection::vec(damage(), 1..40), nested: bool) {
+            let value = |id: usize| match nested {
+                true => format!(r#"{{"meta":{{"k":[true,null],"id":1}},"id":{id},"n":"{id}"}}"#),
+                false => format!("{{ \"n\" : \"\u{e9}\" , \"id\" : {id} }}\n"),
+            };
+            let values = damages.iter().enumerate().map(|(id, damage)| match damage {
+                None => Some(value(id).into_bytes()),
+                Some(damage) => damage.apply(value(id).into_bytes()),
+            });
+            let values: Vec<_> = values.collect();
+            let raw = fixture::batch(values.iter().map(|value| Record { value: value.clone(), ..Record::default() }).collect());
+            let mut rejects = Vec::new();
+            let batch = Decoder::new(&Decode { format: ValueFormat::Json, columns: vec![id()] }).unwrap().decode(&raw, 0, &mut rejects);
+            let ids = batch.decoded[0].as_primitive::<Int64Type>();
+            let mut found: Vec<_> = batch.rows.iter().zip(ids.values()).map(|(row, id)| (*row, Ok(*id))).collect();
+            found.extend(rejects.iter().map(|reject| (reject.row, Err(reject.reason))));
+            found.sort_unstable_by_key(|(row, _)| *row);
+            prop_assert!(rejects.is_sorted_by_key(|reject| reject.row));
+            let wanted: Vec<_> = values.iter().enumerate().map(|(row, value)| (row as u32, expected(value.as_deref()))).collect();
+            for (found, wanted) in found.iter().zip(&wanted) {
+                // Which mistake is named where a text has two is a matter of what is read first.
+                let same = found == wanted || found.0 == wanted.0 && found.1.is_err() && wanted.1.is_err() && wanted.1 != Err(RejectReason::NullValue);
+                prop_assert!(same, "{:?}: {:?}, but {:?}", values[found.0 as usize].as_deref().map(String::from_utf8_lossy), found, wanted);
+            }
+            prop_assert_eq!((found.len(), batch.delta), (wanted.len(), raw.delta));
+        }
     }
 }

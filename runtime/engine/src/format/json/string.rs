@@ -40,13 +40,11 @@ fn read_escaped(text: Text<'_>, mut at: usize, out: &mut Vec<u8>) -> Step {
                 at = match unit {
                     0xd800..=0xdbff => {
                         let (low, end) = if text.peek(end) == b'\\' { escape(text, end)? } else { (0, end) };
-                        let (0xdc00..=0xdfff, high) = (low, u32::from(unit) - 0xd800) else {
-                            return Err(Bad::data(at, "a string with half a surrogate pair"));
-                        };
+                        let (0xdc00..=0xdfff, high) = (low, u32::from(unit) - 0xd800) else { return Err(half_a_pair(text, at)) };
                         push(out, 0x1_0000 + (high << 10) + u32::from(low) - 0xdc00);
                         end
                     }
-                    0xdc00..=0xdfff => return Err(Bad::data(at, "a string with half a surrogate pair")),
+                    0xdc00..=0xdfff => return Err(half_a_pair(text, at)),
                     unit => {
                         push(out, u32::from(unit));
                         end
@@ -59,6 +57,11 @@ fn read_escaped(text: Text<'_>, mut at: usize, out: &mut Vec<u8>) -> Step {
         out.extend_from_slice(&text.bytes()[at..next]);
         at = next;
     }
+}
+
+/// The escape at `at` is half a character. A string that does not even end is the worse mistake: its other half may have been cut off.
+fn half_a_pair(text: Text<'_>, at: usize) -> Box<Bad> {
+    skip_escaped(text, at).err().unwrap_or_else(|| Bad::data(at, "a string with half a surrogate pair"))
 }
 
 fn push(out: &mut Vec<u8>, code: u32) {
@@ -154,6 +157,9 @@ mod tests {
         for json in [r#""\ud83d""#, r#""\ud83dx""#, r#""\ud83d\n""#, r#""\ude00""#] {
             assert_eq!(text(json).unwrap_err(), "a string with half a surrogate pair at byte 1");
             assert_eq!(skip(Text::new(json.as_bytes()), 0), Ok(json.len()));
+        }
+        for cut in [r#""\ud83d"#, r#""\ud83d\"#, r#""\ud83d\ude0"#, r#""\ud83d\n"#, r#""\ude00"#] {
+            assert!(text(cut).unwrap_err().starts_with("not valid JSON: "), "{cut}");
         }
     }
 }

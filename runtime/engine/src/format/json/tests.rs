@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod documents;
+mod edges;
+
 fn column(path: &str, data_type: DataType, nullable: bool) -> DecodeColumn {
     let path = if path.is_empty() { Vec::new() } else { path.split('.').map(str::to_owned).collect() };
     DecodeColumn { path, data_type, nullable }

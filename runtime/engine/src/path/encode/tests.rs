@@ -17,6 +17,8 @@ use crate::path::partition::Partitioner;
 use crate::path::transform::Projector;
 use crate::path::{FileRows, Pick};
 
+mod types;
+
 const PLAIN: FileFormat = FileFormat::Json { compression: Compression::None };
 
 fn parquet(compression: Compression) -> FileFormat {
