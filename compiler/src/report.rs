@@ -1,6 +1,7 @@
 //! Diagnostics of a run: collected, in a stable order, each mistake once, secrets masked.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use kpipe_grammar::span::Span;
@@ -229,17 +230,81 @@ impl Report {
         (views, hidden)
     }
 
-    /// The text of a file with every secret replaced by as many asterisks as it has bytes, so that every place stays where it is.
+    /// The text of a file with every secret replaced by a mask that tells nothing, not even a length.
     #[must_use]
-    pub fn masked_text(&self, sources: &Sources, file: FileId) -> String {
-        let text = &sources.file(file).text;
-        let mut masked = text.clone().into_bytes();
-        for at in self.secrets.iter().filter(|at| at.file == file) {
-            let end = at.span.end.min(masked.len());
-            let start = at.span.start.min(end);
-            masked[start..end].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'*');
+    pub fn masked(&self, sources: &Sources, file: FileId) -> Masked {
+        let file_of = sources.file(file);
+        let mut secrets: Vec<Span> = self
+            .secrets
+            .iter()
+            .filter(|at| at.file == file)
+            .map(|at| file_of.whole_characters(at.span))
+            .filter(|span| !span.is_empty())
+            .collect();
+        secrets.sort_unstable_by_key(|span| (span.start, span.end));
+        let text = &file_of.text;
+        let mut masked = Masked { text: String::with_capacity(text.len()), moved: Vec::new() };
+        let mut done = 0;
+        for secret in secrets {
+            // A line of a secret is masked by itself, so that lines keep their numbers.
+            let mut at = secret.start.max(done);
+            for line in text.get(at..secret.end).unwrap_or_default().split_inclusive('\n') {
+                let body = line.trim_end_matches(['\n', '\r']);
+                masked.copy(text, done..at);
+                masked.hide(at..at + body.len());
+                done = at + body.len();
+                at += line.len();
+            }
         }
-        String::from_utf8(masked).unwrap_or_else(|_| "*".repeat(text.len()))
+        masked.copy(text, done..text.len());
+        masked
+    }
+}
+
+/// What stands in the place of a secret.
+const MASK: &str = "********";
+
+/// A text without its secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Masked {
+    /// The text.
+    pub text: String,
+    /// What was replaced: where it stood, and where its mask stands.
+    moved: Vec<(Range<usize>, usize)>,
+}
+
+impl Masked {
+    /// A text that has no secrets.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), moved: Vec::new() }
+    }
+
+    /// Where bytes of the file stand in this text; a part of a secret is its whole mask.
+    #[must_use]
+    pub fn span(&self, span: Span) -> Range<usize> {
+        let start = self.shift(span.start, 0);
+        start..self.shift(span.end, MASK.len()).max(start)
+    }
+
+    /// Where a byte stands now; `inside` is added within a mask.
+    fn shift(&self, at: usize, inside: usize) -> usize {
+        let before = self.moved.partition_point(|(was, _)| was.start < at);
+        match before.checked_sub(1).map(|index| &self.moved[index]) {
+            None => at,
+            Some((was, now)) if at < was.end => now + inside,
+            Some((was, now)) => now + MASK.len() + (at - was.end),
+        }
+    }
+
+    fn copy(&mut self, text: &str, range: Range<usize>) {
+        self.text.push_str(text.get(range).unwrap_or_default());
+    }
+
+    fn hide(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            self.moved.push((range, self.text.len()));
+            self.text.push_str(MASK);
+        }
     }
 }
 
@@ -333,15 +398,31 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_byte_for_byte() {
+    fn a_mask_tells_no_length_and_lines_stay_where_they_are() {
         let (sources, first, second) = sources();
         let mut report = Report::default();
         report.mask(Location::new(first, Span::new(2, 10)));
         report.mask(Location::new(first, Span::new(99, 120)));
-        assert_eq!(report.masked_text(&sources, first), "on*\n****** three\n");
-        assert_eq!(report.masked_text(&sources, second), "four\n");
-        report.mask(Location::new(first, Span::new(8, 9)));
-        assert!(!report.masked_text(&sources, first).contains('é'));
+        assert_eq!(report.masked(&sources, first).text, "on********\n******** three\n");
+        assert_eq!(report.masked(&sources, second), Masked::plain("four\n"));
+        report.mask(Location::new(first, Span::new(9, 13)));
+        assert_eq!(report.masked(&sources, first).text, "on********\n****************ree\n", "secrets that meet");
+    }
+
+    #[test]
+    fn places_around_a_mask_are_found_again() {
+        let mut sources = Sources::new();
+        let file = sources.add("a.yaml", "user: a, password: x, port: 1\n");
+        let mut report = Report::default();
+        report.mask(Location::new(file, Span::new(19, 20)));
+        let masked = report.masked(&sources, file);
+        assert_eq!(masked.text, "user: a, password: ********, port: 1\n");
+        for (start, end, shown) in
+            [(0, 4, "user"), (9, 17, "password"), (19, 20, "********"), (9, 20, "password: ********"), (22, 26, "port")]
+        {
+            assert_eq!(&masked.text[masked.span(Span::new(start, end))], shown);
+        }
+        assert_eq!(masked.span(Span::new(20, 20)), 27..27, "behind the mask");
     }
 
     #[test]
@@ -349,6 +430,8 @@ mod tests {
         let (sources, first, _) = sources();
         let mut report = Report::default();
         report.mask(Location::new(first, Span::new(0, 9)));
-        assert_eq!(report.masked_text(&sources, first).len(), sources.file(first).text.len());
+        let masked = report.masked(&sources, first);
+        assert_eq!(masked.text, "********\n******** three\n");
+        assert_eq!(&masked.text[masked.span(Span::new(1, 2))], "********", "a part of a secret is all of its mask");
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! A folder with `command.txt` is a conversation with the command line: each line `kpipe ...` is run in the folder, lines `NAME=value` before it
 //! are its environment. What it prints and its exit code stand in `expected.txt`.
+//!
+//! Those below `cases/environment` talk to the services of `scripts/services` and run with the feature `real-services`. They see the
+//! variables of `scripts/services env`; an address of a service shows as the name of its variable.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -46,7 +49,8 @@ fn expect(path: &Path, found: &str) -> Outcome {
 
 fn conversation(command: &Path) -> Outcome {
     let dir = command.parent().ok_or("a file lies in a folder")?;
-    let mut environment = BTreeMap::new();
+    let services = services(command);
+    let mut environment = services.clone();
     let mut found = String::new();
     for line in std::fs::read_to_string(command)?.lines().filter(|line| !line.trim().is_empty()) {
         if line.starts_with("kpipe ") {
@@ -61,7 +65,27 @@ fn conversation(command: &Path) -> Outcome {
             environment.insert(name.to_owned(), value.to_owned());
         }
     }
-    expect(&dir.join("expected.txt"), &found)
+    expect(&dir.join("expected.txt"), &stable(found, &services))
+}
+
+/// Which conversations there are in this build.
+const CONVERSATIONS: &str = if cfg!(feature = "real-services") { r"command\.txt$" } else { r"diagnostics/.*command\.txt$" };
+
+/// The variables of the services, for those who talk to them.
+fn services(command: &Path) -> BTreeMap<String, String> {
+    let wanted = command.components().any(|part| part.as_os_str() == "environment");
+    std::env::vars().filter(|(name, _)| wanted && name.starts_with("KPIPE_TEST_")).collect()
+}
+
+/// Found text without what another start of the services changes: their addresses, and the numbers of requests.
+fn stable(mut found: String, services: &BTreeMap<String, String>) -> String {
+    for (name, value) in services.iter().filter(|(_, value)| value.contains([':', '/'])) {
+        found = found.replace(value.as_str(), name);
+    }
+    while let Some((before, after)) = found.split_once(" (request ") {
+        found = format!("{before}{}", after.split_once(')').map_or(after, |(_, rest)| rest));
+    }
+    found
 }
 
 /// Whatever we hand out is free of errors and in canonical form.
@@ -77,7 +101,7 @@ fn sample(pipeline: &Path) -> Outcome {
 }
 
 datatest_stable::harness! {
-    { test = conversation, root = "cases", pattern = r"command\.txt$" },
+    { test = conversation, root = "cases", pattern = CONVERSATIONS },
     { test = sample, root = "../examples", pattern = r"pipeline\.yaml$" },
     { test = sample, root = "../pipelines", pattern = r"pipeline\.yaml$" },
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use kpipe_compiler::diff::PipelineChange;
-use kpipe_compiler::lower::{Places, unsampled};
+use kpipe_compiler::lower::unsampled;
 use kpipe_compiler::plan::wire::fingerprint;
 use kpipe_compiler::plan::{Pipeline, Schema};
 use kpipe_compiler::report::{Edit, LabelView, Report, Severity, View};
@@ -16,6 +15,8 @@ use crate::catalog::catalog;
 use crate::failure::Failure;
 use crate::host::{EnvReader, Host};
 use crate::load::{self, Group};
+use crate::origin::{Origin, Texts};
+use crate::outline::Outline;
 use crate::render::diagnostics::{self, Document, Finding, Fix, Mark};
 
 /// A pipeline and where it comes from.
@@ -25,22 +26,6 @@ pub(crate) struct Unit {
     pub(crate) pipeline: Pipeline,
     /// Where its parts are written; `None` for a saved plan.
     pub(crate) origin: Option<Origin>,
-}
-
-/// Where the parts of a pipeline are written.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    /// The places by path.
-    pub(crate) places: Places,
-    sources: Rc<Sources>,
-}
-
-impl Origin {
-    /// Where each change is written, as `file.yaml:7`.
-    pub(crate) fn lines(&self, change: Option<&PipelineChange>) -> Vec<Option<String>> {
-        let changes = change.map_or(&[][..], |change| &change.changes);
-        changes.iter().map(|change| change.place.map(|at| self.sources.place(at))).collect()
-    }
 }
 
 /// What the files say.
@@ -109,13 +94,9 @@ impl Compiled {
         self.read += documents.len();
         self.has_errors |= report.has_errors();
         self.report(&sources, &report);
-        let sources = Rc::new(sources);
-        self.pipelines.extend(
-            pipelines
-                .into_iter()
-                .zip(places)
-                .map(|(pipeline, places)| Unit { pipeline, origin: Some(Origin { places, sources: Rc::clone(&sources) }) }),
-        );
+        let texts = Rc::new(Texts { sources, report });
+        let origin = |places| Some(Origin { places, texts: Rc::clone(&texts) });
+        self.pipelines.extend(pipelines.into_iter().zip(places).map(|(pipeline, places)| Unit { pipeline, origin: origin(places) }));
         Ok(())
     }
 
@@ -126,9 +107,18 @@ impl Compiled {
         }
         let base = self.documents.len();
         for file in sources.files() {
-            self.documents.push(Document { name: file.name.clone(), text: report.masked_text(sources, file.id) });
+            self.documents.push(Document { name: file.name.clone(), text: report.masked(sources, file.id) });
         }
-        self.findings.extend(report.views(sources).into_iter().map(|view| finding(sources, base, view)));
+        let mut outlines = BTreeMap::new();
+        for view in report.views(sources) {
+            let primary = view.primary.as_ref().map(|label| (label.file, label.span));
+            let mut finding = finding(sources, base, view);
+            if let Some((file, span)) = primary {
+                let outline = outlines.entry(file).or_insert_with(|| Outline::of(sources.file(file)));
+                (finding.pipeline, finding.yaml_path) = (outline.pipeline(span), outline.path(span));
+            }
+            self.findings.push(finding);
+        }
     }
 }
 
@@ -153,6 +143,7 @@ fn finding(sources: &Sources, base: usize, view: View) -> Finding {
         help,
         fixes: fix.into_iter().collect(),
         pipeline: None,
+        yaml_path: None,
     }
 }
 

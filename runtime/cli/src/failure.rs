@@ -6,7 +6,8 @@ use std::path::Path;
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 
 use crate::exit::Exit;
-use crate::render::diagnostics::{Finding, Severity};
+use crate::origin::Subject;
+use crate::render::diagnostics::{Document, Finding, Mark, Severity};
 
 /// Why a command ended early. The kind of failure alone decides the exit code.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +23,14 @@ pub(crate) struct Failure {
     pub(crate) notes: Vec<String>,
     /// What to do.
     pub(crate) help: Option<String>,
+    /// What it is about.
+    pub(crate) subject: Option<Box<Subject>>,
 }
 
 impl Failure {
     /// A failure without more words.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, code: None, message: message.into(), notes: Vec::new(), help: None }
+        Self { exit, code: None, message: message.into(), notes: Vec::new(), help: None, subject: None }
     }
 
     /// What it says was said already; only the code counts.
@@ -40,19 +43,35 @@ impl Failure {
         Self::new(Exit::LocalIo, format!("cannot {verb} {}: {error}", path.display())).code(codes::LOCAL_FILE)
     }
 
-    /// As a diagnostic without a place.
-    pub(crate) fn finding(&self) -> Finding {
-        let Self { exit: _, code, message, notes, help } = self;
+    /// As a diagnostic; the text that it points into is added to `documents`.
+    pub(crate) fn finding(self, documents: &mut Vec<Document>) -> Finding {
+        let Self { exit: _, code, message, notes, help, subject } = self;
+        let (pipeline, yaml_path, at) =
+            subject.map_or((None, None, None), |subject| (Some(subject.pipeline), subject.yaml_path, subject.at));
+        let mark = at.map(|(document, mark)| {
+            documents.push(document);
+            Mark { document: documents.len() - 1, ..mark }
+        });
         Finding {
             severity: Severity::Error,
             code: code.map(str::to_owned),
-            message: message.clone(),
-            marks: Vec::new(),
-            notes: notes.clone(),
-            help: help.clone(),
+            message,
+            marks: mark.into_iter().collect(),
+            notes,
+            help,
             fixes: Vec::new(),
-            pipeline: None,
+            pipeline,
+            yaml_path,
         }
+    }
+
+    /// Says what it is about. Where that has no place in a file, the message names the pipeline.
+    pub(crate) fn about(mut self, subject: Subject) -> Self {
+        if subject.at.is_none() {
+            self.message = format!("{}: {}", subject.pipeline, self.message);
+        }
+        self.subject = Some(Box::new(subject));
+        self
     }
 
     /// Adds the code.
@@ -86,9 +105,9 @@ impl From<io::Error> for Failure {
 
 impl From<ConnectorError> for Failure {
     fn from(error: ConnectorError) -> Self {
-        let ConnectorError { kind, retry: _, message, help } = error;
+        let ConnectorError { kind, retry: _, message, help, about: _ } = error;
         let help = help.or_else(|| help_of(kind).map(str::to_owned));
-        Self { exit: kind.into(), code: Some(code_of(kind)), message, notes: Vec::new(), help }
+        Self { exit: kind.into(), code: Some(code_of(kind)), message, notes: Vec::new(), help, subject: None }
     }
 }
 
@@ -170,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_a_diagnostic_without_a_place() {
-        let finding = Failure::file("read", Path::new("x.yaml"), &io::Error::other("odd")).note("a").help("b").finding();
+        let finding = Failure::file("read", Path::new("x.yaml"), &io::Error::other("odd")).note("a").help("b").finding(&mut Vec::new());
         assert_eq!(finding.message, "cannot read x.yaml: odd");
         assert_eq!((finding.notes.as_slice(), finding.help.as_deref()), (["a".to_owned()].as_slice(), Some("b")));
         assert!(finding.marks.is_empty());

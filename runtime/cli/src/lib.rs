@@ -16,6 +16,8 @@ pub mod host;
 mod live;
 mod load;
 mod logging;
+mod origin;
+mod outline;
 mod planning;
 mod render;
 mod runner;
@@ -93,11 +95,13 @@ fn usage(error: &clap::Error, host: &mut Host<'_>) -> Exit {
 fn report(host: &mut Host<'_>, color: ColorChoice, voice: Voice, failure: Failure) -> Exit {
     let exit = failure.exit;
     if voice == Voice::Document && !failure.message.is_empty() {
-        let text = render::json::document(exit, &[], &[failure.finding()], serde_json::json!({}));
+        let mut documents = Vec::new();
+        let finding = failure.finding(&mut documents);
+        let text = render::json::document(exit, &documents, &[finding], serde_json::json!({}));
         // A standard output that is gone leaves nobody to tell; neither does a standard error.
         let _ = host.out.write_all(text.as_bytes());
     } else {
-        let _ = commands::failed(color, voice, host, &[failure]);
+        let _ = commands::failed(color, voice, host, vec![failure]);
     }
     exit
 }

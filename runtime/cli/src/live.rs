@@ -1,10 +1,12 @@
 //! Looks at the systems of a pipeline without changing them, and at the plan that was applied last.
 
-use kpipe_compiler::plan::{Endpoint, Pipeline};
+use kpipe_compiler::plan::{DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat};
 use kpipe_connectors::ALL;
 use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PlanStore, Secrets, Source};
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 use tokio::runtime::Handle;
+
+use crate::origin::End;
 
 /// What is needed to open connectors.
 #[derive(Clone, Copy)]
@@ -22,51 +24,78 @@ pub(crate) struct Look {
     pub(crate) source: Inspection,
     /// The sink.
     pub(crate) sink: Inspection,
+    /// Where rejected records go.
+    pub(crate) dead_letter: Inspection,
     /// The plan that was applied last, as it was written.
     pub(crate) applied: Option<Vec<u8>>,
 }
 
+/// What is wrong at one end of a pipeline.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    /// Which end.
+    pub(crate) end: End,
+    /// What.
+    pub(crate) error: ConnectorError,
+}
+
 impl World<'_> {
-    /// Asks both ends and reads the applied plan.
-    pub(crate) fn look(&self, pipeline: &Pipeline) -> Result<Look, ConnectorError> {
-        let source = self.inspect(pipeline, &pipeline.source)?;
-        let sink = self.inspect(pipeline, &pipeline.sink)?;
-        // A bucket that is missing holds no plan either; the inspection says so in better words.
-        let applied = match self.plans(pipeline)? {
-            Some(_) if !sink.missing.is_empty() => None,
-            Some(mut plans) => plans.read(&pipeline.name)?,
-            None => None,
-        };
-        Ok(Look { source, sink, applied })
+    /// Asks every end and reads the applied plan. What is wrong at one end does not hide what is wrong at another.
+    pub(crate) fn look(&self, pipeline: &Pipeline) -> Result<Look, Vec<Trouble>> {
+        let mut troubles: Vec<Trouble> = Vec::new();
+        let mut look = Look::default();
+        let ends = [
+            (End::Source, self.inspect(pipeline, &pipeline.source, &pipeline.routes), &mut look.source),
+            (End::Sink, self.inspect(pipeline, &pipeline.sink, &pipeline.routes), &mut look.sink),
+            (End::DeadLetter, self.dead_letter(pipeline), &mut look.dead_letter),
+        ];
+        for (end, found, place) in ends {
+            match found {
+                Ok(found) => *place = found,
+                // A cluster can be two ends of a pipeline.
+                Err(error) if troubles.iter().any(|said| said.error.message == error.message) => {}
+                Err(error) => troubles.push(Trouble { end, error }),
+            }
+        }
+        // A bucket that is missing or closed holds no plan to read either; the inspection says so in better words.
+        if troubles.is_empty() && look.sink.missing.is_empty() {
+            let read = self.plans(pipeline).and_then(|plans| plans.map_or(Ok(None), |mut plans| plans.read(&pipeline.name)));
+            match read {
+                Ok(applied) => look.applied = applied,
+                Err(error) => troubles.push(Trouble { end: End::Sink, error }),
+            }
+        }
+        if troubles.is_empty() { Ok(look) } else { Err(troubles) }
+    }
+
+    fn dead_letter(&self, pipeline: &Pipeline) -> Result<Inspection, ConnectorError> {
+        let Some(DeadLetter { topic, cluster }) = &pipeline.errors.dead_letter else { return Ok(Inspection::default()) };
+        let tail = RecordTail { topic: TopicName::Fixed(topic.clone()), key: KeyPlan::Keep, format: None };
+        let decode = Decode { format: ValueFormat::Bytes, columns: Vec::new() };
+        let route = Route { statement: String::new(), from: String::new(), decode, project: None, tail: Tail::Records(tail) };
+        self.inspect(pipeline, cluster, &[route])
     }
 
     /// Where the applied plan of a pipeline is kept: beside its data.
     pub(crate) fn plans(&self, pipeline: &Pipeline) -> Result<Option<Box<dyn PlanStore>>, ConnectorError> {
         let def = definition(&pipeline.sink)?;
-        def.plans.map(|open| open(&self.request(pipeline, &pipeline.sink))).transpose()
+        def.plans.map(|open| open(&self.request(pipeline, &pipeline.sink, &pipeline.routes))).transpose()
     }
 
     /// Opens the source of a pipeline with these options.
     pub(crate) fn source(&self, pipeline: &Pipeline, endpoint: &Endpoint) -> Result<Option<Box<dyn Source>>, ConnectorError> {
-        definition(endpoint)?.source.map(|open| open(&self.request(pipeline, endpoint))).transpose()
+        definition(endpoint)?.source.map(|open| open(&self.request(pipeline, endpoint, &pipeline.routes))).transpose()
     }
 
-    fn inspect(&self, pipeline: &Pipeline, endpoint: &Endpoint) -> Result<Inspection, ConnectorError> {
+    fn inspect(&self, pipeline: &Pipeline, endpoint: &Endpoint, routes: &[Route]) -> Result<Inspection, ConnectorError> {
         match definition(endpoint)?.inspect {
-            Some(inspect) => inspect(&self.request(pipeline, endpoint)),
+            Some(inspect) => inspect(&self.request(pipeline, endpoint, routes)),
             None => Ok(Inspection::default()),
         }
     }
 
-    fn request<'a>(&'a self, pipeline: &'a Pipeline, endpoint: &'a Endpoint) -> OpenRequest<'a> {
-        OpenRequest {
-            pipeline: &pipeline.name,
-            task: 0,
-            endpoint,
-            routes: &pipeline.routes,
-            secrets: self.secrets,
-            runtime: self.runtime.clone(),
-        }
+    fn request<'a>(&'a self, pipeline: &'a Pipeline, endpoint: &'a Endpoint, routes: &'a [Route]) -> OpenRequest<'a> {
+        OpenRequest { pipeline: &pipeline.name, task: 0, endpoint, routes, secrets: self.secrets, runtime: self.runtime.clone() }
     }
 }
 
@@ -131,14 +160,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         with_world(|world| {
             let unknown = world.look(&pipeline(endpoint("pulsar", &[]), dir.path())).unwrap_err();
-            assert!(unknown.kind == ErrorKind::Invalid && unknown.message.contains("pulsar"), "{unknown:?}");
+            let Trouble { end, error } = &unknown[0];
+            assert!(*end == End::Source && error.kind == ErrorKind::Invalid && error.message.contains("pulsar"), "{unknown:?}");
             let options = [
                 ("url", OptionValue::Text("mqtt://127.0.0.1:1".to_owned())),
                 ("username", OptionValue::Text("u".to_owned())),
                 ("password", OptionValue::Secret(SecretRef::Env("NOT_SET_ANYWHERE".to_owned()))),
             ];
             let unset = world.look(&pipeline(endpoint("mqtt", &options), dir.path())).unwrap_err();
-            assert!(unset.kind == ErrorKind::Invalid && unset.message.contains("NOT_SET_ANYWHERE"), "{unset:?}");
+            let error = &unset[0].error;
+            assert!(unset.len() == 1 && error.kind == ErrorKind::Invalid && error.message.contains("NOT_SET_ANYWHERE"), "{unset:?}");
         });
     }
 }

@@ -5,14 +5,13 @@ use kpipe_compiler::diff::{PipelineChange, diff};
 use kpipe_compiler::plan::explain::explain;
 use kpipe_compiler::plan::wire::{self, Applied, Inputs, OffsetFloor, SavedPlan, WireError, fingerprint};
 use kpipe_compiler::plan::{Endpoint, Pipeline};
-use kpipe_engine::connector::Inspection;
-use kpipe_engine::error::ErrorKind;
 
 use crate::catalog::catalog;
-use crate::compile::{Origin, Unit};
+use crate::compile::Unit;
 use crate::exit::Exit;
-use crate::failure::{Failure, code_of};
-use crate::live::{Look, World};
+use crate::failure::Failure;
+use crate::live::{Look, Trouble, World};
+use crate::origin::{End, Origin, Subject};
 use crate::render::plan::{LiveView, PipelineView, Unit as PositionUnit};
 
 /// A pipeline and what is known about it.
@@ -33,32 +32,57 @@ pub(crate) fn offline(pipelines: Vec<Unit>) -> Vec<Planned> {
     pipelines.into_iter().map(|Unit { pipeline, origin }| Planned { pipeline, origin, look: None, change: None }).collect()
 }
 
-/// Looks at the systems of each pipeline and compares. One that cannot be looked at stays in the list, its failure beside it.
+/// Looks at the systems of each pipeline and compares. One that cannot be looked at stays in the list, its failures beside it.
 pub(crate) fn online(world: World<'_>, pipelines: Vec<Unit>) -> (Vec<Planned>, Vec<Failure>) {
     let (mut planned, mut failures) = (Vec::new(), Vec::new());
     for Unit { pipeline, origin } in pipelines {
-        match compare(world, &pipeline) {
-            Ok((look, mut change)) => {
-                if let (Some(change), Some(origin)) = (&mut change, &origin) {
-                    change.locate(&origin.places);
+        let placed = |trouble| placed(&pipeline, origin.as_ref(), trouble);
+        let (look, change) = match world.look(&pipeline) {
+            Ok(look) => {
+                failures.extend(missing(&look).map(placed));
+                match compare(&look, &pipeline) {
+                    Ok(mut change) => {
+                        if let (Some(change), Some(origin)) = (&mut change, &origin) {
+                            change.locate(&origin.places);
+                        }
+                        (Some(look), change)
+                    }
+                    Err(failure) => {
+                        failures.push(Failure { message: format!("{}: {}", pipeline.name, failure.message), ..failure });
+                        (None, None)
+                    }
                 }
-                failures.extend(missing(&pipeline.name, &look.source).chain(missing(&pipeline.name, &look.sink)));
-                planned.push(Planned { pipeline, origin, look: Some(look), change });
             }
-            Err(failure) => {
-                failures.push(Failure { message: format!("{}: {}", pipeline.name, failure.message), ..failure });
-                planned.push(Planned { pipeline, origin, look: None, change: None });
+            Err(troubles) => {
+                failures.extend(troubles.into_iter().map(placed));
+                (None, None)
             }
-        }
+        };
+        planned.push(Planned { pipeline, origin, look, change });
     }
     (planned, failures)
 }
 
-fn compare(world: World<'_>, pipeline: &Pipeline) -> Result<(Look, Option<PipelineChange>), Failure> {
-    let look = world.look(pipeline)?;
+/// What differs from what was applied.
+fn compare(look: &Look, pipeline: &Pipeline) -> Result<Option<PipelineChange>, Failure> {
     let before = look.applied.as_deref().map(|bytes| applied(bytes, &pipeline.name)).transpose()?.flatten();
-    let change = diff(before.as_ref(), Some(pipeline), catalog());
-    Ok((look, change))
+    Ok(diff(before.as_ref(), Some(pipeline), catalog()))
+}
+
+/// A failure with the place in the files that it is about.
+fn placed(pipeline: &Pipeline, origin: Option<&Origin>, trouble: Trouble) -> Failure {
+    let Trouble { end, error } = trouble;
+    let subject = match origin {
+        Some(origin) => origin.subject(pipeline, end, error.about.as_ref()),
+        None => Subject { pipeline: pipeline.name.clone(), yaml_path: None, at: None },
+    };
+    Failure::from(error).about(subject)
+}
+
+/// What the systems do not have.
+fn missing(look: &Look) -> impl Iterator<Item = Trouble> + '_ {
+    let ends = [(End::Source, &look.source), (End::Sink, &look.sink), (End::DeadLetter, &look.dead_letter)];
+    ends.into_iter().flat_map(|(end, found)| found.missing.iter().map(move |error| Trouble { end, error: error.clone() }))
 }
 
 /// The pipeline of a recorded plan.
@@ -70,14 +94,6 @@ pub(crate) fn applied(bytes: &[u8], name: &str) -> Result<Option<Pipeline>, Fail
 
 fn record_failure(error: &WireError) -> Failure {
     Failure::new(Exit::Stale, format!("the record of what was applied cannot be read: {error}")).code(error.code()).help(error.help())
-}
-
-fn missing<'a>(pipeline: &'a str, inspection: &'a Inspection) -> impl Iterator<Item = Failure> + 'a {
-    inspection.missing.iter().map(move |missing| {
-        // What is missing; what to do about it.
-        let (what, help) = missing.split_once("; ").unwrap_or((missing, "create it, or correct the name"));
-        Failure::new(Exit::from(ErrorKind::Missing), format!("{pipeline}: {what}")).code(code_of(ErrorKind::Missing)).help(help)
-    })
 }
 
 /// The bytes that are recorded where a pipeline commits.
@@ -118,7 +134,12 @@ pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
             explanation: explain(pipeline).iter().map(ToString::to_string).collect(),
             change: change.clone(),
             places: origin.as_ref().map_or_else(Vec::new, |origin| origin.lines(change.as_ref())),
-            live: look.as_ref().map(|look| LiveView { source: look.source.clone(), sink: look.sink.clone(), unit: unit(&pipeline.source) }),
+            live: look.as_ref().map(|look| LiveView {
+                source: look.source.clone(),
+                sink: look.sink.clone(),
+                missing: missing(look).map(|Trouble { end: _, error }| error.to_string()).collect(),
+                unit: unit(&pipeline.source),
+            }),
             plan: pipeline.clone(),
         })
         .collect()
@@ -130,7 +151,8 @@ mod tests {
 
     use kpipe_compiler::diff::Action;
     use kpipe_compiler::plan::{ErrorPolicy, Guarantee, Options, Promise, Tolerance};
-    use kpipe_engine::connector::PartitionInspection;
+    use kpipe_engine::connector::{Inspection, PartitionInspection};
+    use kpipe_engine::error::{ConnectorError, ErrorKind};
     use kpipe_engine::position::Position;
 
     use super::*;
@@ -159,7 +181,7 @@ mod tests {
             start: Position(committed.unwrap_or(0)),
         };
         let source = Inspection { system: "Kafka".to_owned(), partitions: vec![partition], missing: Vec::new() };
-        let look = Look { source, sink: Inspection::default(), applied: applied.map(|text| text.as_bytes().to_vec()) };
+        let look = Look { source, applied: applied.map(|text| text.as_bytes().to_vec()), ..Look::default() };
         Planned { pipeline: pipeline("p", "kafka"), origin: None, look: Some(look), change: None }
     }
 
@@ -200,13 +222,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_cut_into_what_and_what_to_do() {
-        let text = |missing: &str| Inspection { missing: vec![missing.to_owned()], ..Inspection::default() };
-        let (with, without) = (text("topic `x` is not there; create it with 3 partitions"), text("topic `x` is not there"));
-        let failure = missing("p", &with).next().unwrap();
-        assert_eq!((failure.message.as_str(), failure.help.as_deref()), ("p: topic `x` is not there", Some("create it with 3 partitions")));
-        assert!(missing("p", &without).next().unwrap().help.is_some());
-        assert_eq!(failure.exit, Exit::Unreachable);
+    fn what_is_missing_is_a_failure_of_its_pipeline() {
+        let mut look = planned(None, None).look.unwrap();
+        let error = ConnectorError::new(ErrorKind::Missing, "topic `x` is not there");
+        look.source.missing = vec![error.clone().help("create it with 3 partitions")];
+        look.dead_letter.missing = vec![error];
+        let found: Vec<Trouble> = missing(&look).collect();
+        assert_eq!(found.iter().map(|trouble| trouble.end).collect::<Vec<_>>(), [End::Source, End::DeadLetter]);
+        let failures: Vec<Failure> = found.into_iter().map(|trouble| placed(&pipeline("p", "kafka"), None, trouble)).collect();
+        assert_eq!((failures[0].message.as_str(), failures[0].exit), ("p: topic `x` is not there", Exit::Unreachable));
+        assert_eq!(failures[0].help.as_deref(), Some("create it with 3 partitions"));
+        assert!(failures[1].help.is_some(), "there is always something to do");
     }
 
     #[test]

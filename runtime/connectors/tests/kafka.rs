@@ -349,7 +349,7 @@ fn missing_and_deleted_topics_are_named() {
         assert!(error.message.contains(&absent) && error.help.is_some(), "{error}");
     }
     let inspection = (kafka().inspect.unwrap())(&Pipeline::new("p", &absent).request()).unwrap();
-    assert!(inspection.missing[0].contains(&absent), "looking creates nothing");
+    assert!(inspection.missing[0].message.contains(&absent), "looking creates nothing");
 
     let deleted = topic("deleted", 1, 5);
     let settings = [("topic.metadata.refresh.interval.ms".to_owned(), text("1000"))];

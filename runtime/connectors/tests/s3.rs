@@ -133,7 +133,7 @@ async fn a_look_finds_the_bucket() {
     let login = Login::new("look");
     let found = login.inspect().unwrap();
     assert_eq!(found.system, format!("S3 at {}", login.endpoint));
-    assert_eq!(found.missing, [""; 0]);
+    assert_eq!(found.missing, []);
     let mut plans = login.with(s3().plans.unwrap()).unwrap();
     assert_eq!(plans.read("orders").unwrap(), None);
     plans.write("orders", b"{\"version\":1}").unwrap();
@@ -146,11 +146,8 @@ async fn a_look_finds_the_bucket() {
 async fn a_missing_bucket_is_missing() {
     let login = Login { bucket: "kpipe-not-there".into(), ..Login::new("missing") };
     let found = login.inspect().unwrap();
-    let said = format!(
-        "s3 at {}: bucket \"kpipe-not-there\" does not exist; create the bucket, or correct the target of the statement",
-        login.endpoint
-    );
-    assert_eq!(found.missing, [said]);
+    assert_eq!(found.missing[0].message, format!("s3 at {}: bucket \"kpipe-not-there\" does not exist", login.endpoint));
+    assert_eq!(found.missing[0].help.as_deref(), Some("create the bucket, or correct the target of the statement"));
     let error = login.store().begin("a").await.unwrap_err();
     assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::No), "{error}");
 }

@@ -298,8 +298,8 @@ pub struct Inspection {
     pub system: String,
     /// The partitions that would be read, for a source.
     pub partitions: Vec<PartitionInspection>,
-    /// What is missing and what to do about it, one sentence each.
-    pub missing: Vec<String>,
+    /// What is missing.
+    pub missing: Vec<ConnectorError>,
 }
 
 /// One partition of a source as it stands.

@@ -32,8 +32,17 @@ pub enum ErrorKind {
     Bug,
 }
 
+/// The part of a pipeline that a failure is about, for whoever knows where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// An option of the connector: `sasl.password`.
+    Option(&'static str),
+    /// A name that statements give: a topic, a bucket, a file.
+    Name(String),
+}
+
 /// A failure at the border to another system. Messages are lower-case fragments that name the system, never a secret.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ConnectorError {
     /// The kind.
@@ -44,19 +53,35 @@ pub struct ConnectorError {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// What it is about, if that is one part of the pipeline.
+    pub about: Option<About>,
 }
 
 impl ConnectorError {
     /// A failure of this kind; [`ErrorKind::Unreachable`] is retried, everything else is not unless said otherwise.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let retry = if kind == ErrorKind::Unreachable { Retry::Backoff } else { Retry::No };
-        Self { kind, retry, message: message.into(), help: None }
+        Self { kind, retry, message: message.into(), help: None, about: None }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says what it is about.
+    #[must_use]
+    pub fn about(mut self, about: About) -> Self {
+        self.about = Some(about);
+        self
+    }
+
+    /// Says what it is about where that is not known better already.
+    #[must_use]
+    pub fn or_about(mut self, about: About) -> Self {
+        self.about.get_or_insert(about);
         self
     }
 

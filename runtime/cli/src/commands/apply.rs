@@ -67,8 +67,9 @@ pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<
     let session = session(common, args, host, Parts { metrics, stop, http });
     let (ended, outcome) = session.run(host, runtime.handle(), |ear| runner::run(job, ear), |_| {})?;
     runtime.shutdown_background();
-    failed(common.color, args.log_format.into(), host, &ended.failures)?;
-    Ok(ended.exit(outcome))
+    let exit = ended.exit(outcome);
+    failed(common.color, args.log_format.into(), host, ended.failures)?;
+    Ok(exit)
 }
 
 /// What a session is made of besides its settings.
@@ -123,7 +124,7 @@ fn plan(common: &Common, args: &Apply, host: &mut Host<'_>, world: World<'_>, in
     if exit == Exit::Done {
         return Ok(planned);
     }
-    failed(common.color, args.log_format.into(), host, &failures)?;
+    failed(common.color, args.log_format.into(), host, failures)?;
     Err(Failure::silent(exit))
 }
 

@@ -88,11 +88,11 @@ pub(crate) fn run(common: &Common, args: &Demo, host: &mut Host<'_>) -> Result<E
     let (ended, outcome) = session.run(host, runtime.handle(), |ear| runner::run(job, ear), |watch| conductor.look(watch))?;
     let published = conductor.published();
     runtime.shutdown_background();
-    failed(common.color, Voice::Human, host, &ended.failures)?;
+    let exit = ended.exit(outcome);
+    failed(common.color, Voice::Human, host, ended.failures)?;
     let found =
         verify(&dir.join(TOPIC), published).map_err(|error| Failure::new(Exit::LocalIo, error.to_string()).code(codes::LOCAL_FILE))?;
     conclude(common, host, &args.dir, published, &found)?;
-    let exit = ended.exit(outcome);
     if exit == Exit::Done { verdict(published, &found) } else { Ok(exit) }
 }
 

@@ -53,9 +53,11 @@ fn findings(common: &Common, voice: Voice, host: &mut Host<'_>, compiled: &Compi
 }
 
 /// Writes failures to standard error.
-pub(crate) fn failed(color: ColorChoice, voice: Voice, host: &mut Host<'_>, failures: &[Failure]) -> Result<(), Failure> {
-    let all: Vec<Finding> = failures.iter().filter(|failure| !failure.message.is_empty()).map(Failure::finding).collect();
-    say(color, voice, host, &[], &all)
+pub(crate) fn failed(color: ColorChoice, voice: Voice, host: &mut Host<'_>, failures: Vec<Failure>) -> Result<(), Failure> {
+    let mut documents = Vec::new();
+    let said = failures.into_iter().filter(|failure| !failure.message.is_empty());
+    let all: Vec<Finding> = said.map(|failure| failure.finding(&mut documents)).collect();
+    say(color, voice, host, &documents, &all)
 }
 
 fn say(color: ColorChoice, voice: Voice, host: &mut Host<'_>, documents: &[Document], findings: &[Finding]) -> Result<(), Failure> {

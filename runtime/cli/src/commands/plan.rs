@@ -40,7 +40,7 @@ pub(crate) fn run(common: &Common, args: &Plan, host: &mut Host<'_>) -> Result<E
             save(host, path, &compiled, &planned)?;
         }
     }
-    show(common, args, host, &compiled, &planned, &failures, exit)?;
+    show(common, args, host, compiled, &planned, failures, exit)?;
     Ok(exit)
 }
 
@@ -71,18 +71,18 @@ fn show(
     common: &Common,
     args: &Plan,
     host: &mut Host<'_>,
-    compiled: &Compiled,
+    compiled: Compiled,
     planned: &[Planned],
-    failures: &[Failure],
+    failures: Vec<Failure>,
     exit: Exit,
 ) -> Result<(), Failure> {
     let views = planning::views(planned);
     if args.format == Format::Json {
-        let mut all = compiled.findings.clone();
-        all.extend(failures.iter().map(Failure::finding));
-        return print(host, &json::document(exit, &compiled.documents, &all, render::plan::json(&views)));
+        let Compiled { mut documents, findings: mut all, .. } = compiled;
+        all.extend(failures.into_iter().map(|failure| failure.finding(&mut documents)));
+        return print(host, &json::document(exit, &documents, &all, render::plan::json(&views)));
     }
-    findings(common, args.format.into(), host, compiled)?;
+    findings(common, args.format.into(), host, &compiled)?;
     if !compiled.has_errors {
         let style = host.out_style(common.color);
         let mut text = render::plan::human(style, &views, common.verbose > 0);

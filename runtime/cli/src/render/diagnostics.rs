@@ -3,7 +3,9 @@
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
+use kpipe_compiler::report::Masked;
 use kpipe_compiler::sources::LineColumn;
+use kpipe_grammar::span::Span;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
 use super::excerpt;
@@ -40,13 +42,13 @@ impl Severity {
     }
 }
 
-/// A text that findings point into: a file, its secrets masked without changing positions.
+/// A text that findings point into: a file without its secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
     /// As the user named it.
     pub(crate) name: String,
     /// What it holds.
-    pub(crate) text: String,
+    pub(crate) text: Masked,
 }
 
 /// A place in a document.
@@ -54,9 +56,9 @@ pub(crate) struct Document {
 pub(crate) struct Mark {
     /// Index of the document.
     pub(crate) document: usize,
-    /// Bytes of it.
+    /// Bytes of the file.
     pub(crate) span: Range<usize>,
-    /// Where it begins, in the text as it is without masks.
+    /// Where it begins in the file.
     pub(crate) begin: LineColumn,
     /// Behind its last character.
     pub(crate) end: LineColumn,
@@ -94,6 +96,8 @@ pub(crate) struct Finding {
     pub(crate) fixes: Vec<Fix>,
     /// The pipeline it is about.
     pub(crate) pipeline: Option<String>,
+    /// The path of the key it is about: `source.kafka.brokers`.
+    pub(crate) yaml_path: Option<String>,
 }
 
 /// The findings in order.
@@ -178,8 +182,9 @@ fn wrapped(line: &str, width: usize) -> Vec<String> {
 fn snippet(out: &mut String, style: Style, documents: &[Document], finding: &Finding, index: usize) {
     let marks: Vec<&Mark> = finding.marks.iter().filter(|mark| mark.document == index).collect();
     let Some(first) = marks.first() else { return };
-    let spans: Vec<Range<usize>> = marks.iter().map(|mark| mark.span.clone()).collect();
-    let excerpt::Excerpt { text, spans } = excerpt::prepare(&documents[index].text, &spans);
+    let shown = &documents[index].text;
+    let spans: Vec<Range<usize>> = marks.iter().map(|mark| shown.span(Span::new(mark.span.start, mark.span.end))).collect();
+    let excerpt::Excerpt { text, spans } = excerpt::prepare(&shown.text, &spans);
     let labels = marks
         .iter()
         .zip(spans)
@@ -265,8 +270,9 @@ pub(crate) mod tests {
                 edits: vec![(mark(""), "PARTITIONBY".to_owned())],
             }],
             pipeline: Some("sensors".to_owned()),
+            yaml_path: Some("kcql".to_owned()),
         };
-        (vec![Document { name: "pipelines/sensors.yaml".to_owned(), text: text.to_owned() }], finding)
+        (vec![Document { name: "pipelines/sensors.yaml".to_owned(), text: Masked::plain(text) }], finding)
     }
 
     fn rendered(style: Style, documents: &[Document], finding: &Finding) -> String {
@@ -289,7 +295,7 @@ pub(crate) mod tests {
     #[test]
     fn labels_in_two_files_give_two_excerpts() {
         let (mut documents, mut finding) = sample();
-        documents.push(Document { name: "connections.yaml".to_owned(), text: "lake:\n  s3: {}\n".to_owned() });
+        documents.push(Document { name: "connections.yaml".to_owned(), text: Masked::plain("lake:\n  s3: {}\n") });
         let (begin, end) = (LineColumn { line: 2, column: 3 }, LineColumn { line: 2, column: 5 });
         finding.marks.push(Mark { document: 1, span: 8..10, begin, end, text: "declared here".to_owned() });
         insta::assert_snapshot!(rendered(Style::PLAIN, &documents, &finding));
@@ -298,11 +304,11 @@ pub(crate) mod tests {
     #[test]
     fn hostile_text_is_shown_escaped_everywhere() {
         let (mut documents, mut finding) = sample();
-        documents[0].text = documents[0].text.replace("sensors.raw", "sen\x1b[2Jsors\u{202e}");
+        documents[0].text = Masked::plain(documents[0].text.text.replace("sensors.raw", "sen\x1b[2Jsors\u{202e}"));
         documents[0].name = "a\x1bb.yaml".to_owned();
         finding.message = "bad \x1b]0;title\x07".to_owned();
         finding.help = Some("\u{2066}help".to_owned());
-        let at = documents[0].text.find("PARTITONBY").unwrap();
+        let at = documents[0].text.text.find("PARTITONBY").unwrap();
         finding.marks[0].span = at..at + 10;
         let out = rendered(Style::PLAIN, &documents, &finding);
         assert!(!out.chars().any(|c| c != '\n' && super::super::paint::is_dangerous(c)), "{out:?}");

@@ -41,6 +41,7 @@ struct DiagnosticJson<'a> {
     notes: &'a [String],
     help: Option<&'a str>,
     fixes: Vec<FixJson<'a>>,
+    yaml_path: Option<&'a str>,
     pipeline: Option<&'a str>,
 }
 
@@ -116,7 +117,7 @@ pub(crate) fn count(findings: &[Finding], severity: Severity) -> usize {
 }
 
 fn diagnostic<'a>(documents: &'a [Document], finding: &'a Finding) -> DiagnosticJson<'a> {
-    let Finding { severity, code, message, marks, notes, help, fixes, pipeline } = finding;
+    let Finding { severity, code, message, marks, notes, help, fixes, pipeline, yaml_path } = finding;
     DiagnosticJson {
         code: code.as_deref(),
         severity: severity.word(),
@@ -126,6 +127,7 @@ fn diagnostic<'a>(documents: &'a [Document], finding: &'a Finding) -> Diagnostic
         notes,
         help: help.as_deref(),
         fixes: fixes.iter().map(|fix| fix_json(documents, fix)).collect(),
+        yaml_path: yaml_path.as_deref(),
         pipeline: pipeline.as_deref(),
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct LiveView {
     pub(crate) source: Inspection,
     /// The sink.
     pub(crate) sink: Inspection,
+    /// What is not there, at any end.
+    pub(crate) missing: Vec<String>,
     /// What positions of the source count.
     pub(crate) unit: Unit,
 }
@@ -154,7 +156,7 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
     }
     match live {
         None => {}
-        Some(LiveView { source, sink, unit }) => {
+        Some(LiveView { source, sink, missing, unit }) => {
             for inspection in [source, sink] {
                 if !inspection.system.is_empty() {
                     let _ = writeln!(text, "    {:<10} {}", "found", harmless(&inspection.system));
@@ -163,7 +165,7 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
             if let Some(starts) = starts(&source.partitions, *unit) {
                 let _ = writeln!(text, "    {:<10} {starts}", "starts at");
             }
-            for missing in source.missing.iter().chain(&sink.missing) {
+            for missing in missing {
                 let line = format!("    {:<10} {}", "missing", harmless(missing));
                 let _ = writeln!(text, "{}", paint(style, Ink::Warning, &line));
             }
@@ -270,13 +272,13 @@ fn pipeline_json(pipeline: &PipelineView) -> Value {
         .collect();
     let live = live
         .as_ref()
-        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "unit": live.unit.word(2) }));
+        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "missing": live.missing, "unit": live.unit.word(2) }));
     let action = word(pipeline.action());
     json!({ "name": name, "action": action, "changes": changes, "explanation": explanation, "live": live, "pipeline": plan })
 }
 
 fn inspection_json(inspection: &Inspection) -> Value {
-    let Inspection { system, partitions, missing } = inspection;
+    let Inspection { system, partitions, missing: _ } = inspection;
     let partitions: Vec<Value> = partitions
         .iter()
         .map(|partition| {
@@ -284,7 +286,7 @@ fn inspection_json(inspection: &Inspection) -> Value {
             json!({ "topic": topic, "partition": partition, "low": low, "high": high, "committed": committed, "start": start })
         })
         .collect();
-    json!({ "system": system, "partitions": partitions, "missing": missing })
+    json!({ "system": system, "partitions": partitions })
 }
 
 #[cfg(test)]
@@ -337,17 +339,13 @@ mod tests {
             partitions: vec![partition(0, 0, 1_500, Some(1_000), 1_000), partition(1, 5, 800, Some(700), 700)],
             missing: Vec::new(),
         };
-        let sink = Inspection {
-            system: "S3 at http://localhost:9000".to_owned(),
-            partitions: Vec::new(),
-            missing: vec!["bucket `lake` does not exist; create it".to_owned()],
-        };
+        let sink = Inspection { system: "S3 at http://localhost:9000".to_owned(), partitions: Vec::new(), missing: Vec::new() };
         PipelineView {
             name: "sensors-to-lake".to_owned(),
             explanation: vec!["promise    at least once: ...".to_owned()],
             change: Some(PipelineChange { name: "sensors-to-lake".to_owned(), action: Action::Change, changes }),
             places: vec![None, Some("sensors.yaml:14".to_owned())],
-            live: Some(LiveView { source, sink, unit: Unit::Records }),
+            live: Some(LiveView { source, sink, missing: vec!["bucket `lake` does not exist; create it".to_owned()], unit: Unit::Records }),
             plan: pipeline(),
         }
     }

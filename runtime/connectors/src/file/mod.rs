@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use kpipe_compiler::plan::Options;
 use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PartitionInspection, PlanStore, RecordSink, Source};
-use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 
 use crate::files::{DiskPlans, disk};
 use positions::Positions;
@@ -72,7 +72,8 @@ fn plans(request: &OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError
 
 fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
     // `mode` has a default, so every source has it and no sink.
-    if request.endpoint.options.text("mode").is_some() { inspect_source(request) } else { inspect_sink(request) }
+    let found = if request.endpoint.options.text("mode").is_some() { inspect_source(request) } else { inspect_sink(request) };
+    found.map_err(|error| error.or_about(About::Option("dir")))
 }
 
 fn inspect_sink(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
@@ -85,14 +86,18 @@ fn inspect_source(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorErro
     let settings = settings(request)?;
     let dir = &settings.dir;
     if !dir.is_dir() {
-        let missing = format!("the directory {} does not exist; create it, or correct `dir`", dir.display());
+        let missing = ConnectorError::new(ErrorKind::Missing, format!("the directory {} does not exist", dir.display()));
+        let missing = missing.about(About::Option("dir")).help("create it, or correct `dir`");
         return Ok(Inspection { system: format!("files below {}", dir.display()), missing: vec![missing], ..Inspection::default() });
     }
     let found = scan::files(dir, &settings.wanted)?;
     let system =
         format!("{} below {}", if found.len() == 1 { "1 file".to_owned() } else { format!("{} files", found.len()) }, dir.display());
     let missing = scan::missing(&settings.wanted, &found).into_iter();
-    let missing = missing.map(|name| format!("the file {} does not exist; correct the name in FROM or `dir`", dir.join(name).display()));
+    let missing = missing.map(|name| {
+        let missing = ConnectorError::new(ErrorKind::Missing, format!("the file {} does not exist", dir.join(&name).display()));
+        missing.about(About::Name(name.to_owned())).help("correct the name in FROM, or `dir`")
+    });
     let saved_path = positions_path(request, &settings);
     let saved = positions::look(&saved_path)?;
     let mut partitions = Vec::new();

@@ -1,6 +1,6 @@
 //! librdkafka's errors in kpipe's words: what kind, whether trying again can help, what to do.
 
-use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind, Retry};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
@@ -36,6 +36,10 @@ impl Place {
             ErrorKind::Fenced => error.retry(Retry::Reopen),
             _ => error,
         };
+        let error = match about(code, &error.message) {
+            Some(option) => error.about(About::Option(option)),
+            None => error,
+        };
         match help(code, &error.message) {
             Some(help) => error.help(help),
             None => error,
@@ -56,7 +60,7 @@ impl Place {
 
     /// A topic that is not there.
     pub(super) fn missing_topic(&self, topic: &str) -> ConnectorError {
-        self.error(ErrorKind::Missing, format!("topic {topic:?} does not exist"))
+        self.error(ErrorKind::Missing, format!("topic {topic:?} does not exist")).about(About::Name(topic.to_owned()))
     }
 }
 
@@ -102,6 +106,18 @@ pub(super) fn kind(code: Code) -> ErrorKind {
     }
 }
 
+/// The option that a code is about.
+fn about(code: Code, message: &str) -> Option<&'static str> {
+    match code {
+        Code::Authentication | Code::SaslAuthenticationFailed => Some("sasl.password"),
+        Code::UnsupportedSASLMechanism | Code::IllegalSASLState => Some("sasl.mechanism"),
+        Code::GroupAuthorizationFailed | Code::InconsistentGroupProtocol => Some("group"),
+        Code::FencedInstanceId => Some("group_instance"),
+        _ if message.contains("certificate verify failed") => Some("tls.ca"),
+        _ => (kind(code) == ErrorKind::Unreachable).then_some("brokers"),
+    }
+}
+
 fn help(code: Code, message: &str) -> Option<String> {
     let text = match code {
         Code::Authentication | Code::SaslAuthenticationFailed => {
@@ -137,6 +153,8 @@ pub(super) fn clean(reason: &str) -> String {
     {
         text = rest;
     }
+    // `Connect to ipv4#host:port failed: Connection refused`
+    let text = text.strip_prefix("SASL authentication error: ").unwrap_or(text).replace("ipv4#", "").replace("ipv6#", "");
     text.trim().to_owned()
 }
 
@@ -148,11 +166,11 @@ mod tests {
     fn words_are_cleaned() {
         let table = [
             ("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)", {
-                "Connect to ipv4#127.0.0.1:1 failed: Connection refused"
+                "Connect to 127.0.0.1:1 failed: Connection refused"
             }),
             (
                 "sasl_ssl://h:1/bootstrap: SASL authentication error: wrong (after 3ms in state AUTH_REQ)",
-                "SASL authentication error: wrong",
+                "wrong",
             ),
             ("Subscribed topic not available: t: Broker: Unknown topic", "Subscribed topic not available: t: Broker: Unknown topic"),
             ("", ""),

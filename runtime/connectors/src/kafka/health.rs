@@ -77,7 +77,7 @@ impl Watch {
             Code::UnknownMemberId | Code::IllegalGeneration | Code::PollExceeded | Code::PartitionEOF => {}
             _ => match failure::kind(code) {
                 ErrorKind::Unreachable => health.cause = Some((code, reason.to_owned())),
-                ErrorKind::Denied => health.failures.push(self.place.code(code, "access denied", reason)),
+                ErrorKind::Denied => health.failures.push(self.place.code(code, "access is denied", reason)),
                 _ => health.failures.push(self.place.code(code, "client", reason)),
             },
         }

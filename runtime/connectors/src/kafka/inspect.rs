@@ -27,7 +27,8 @@ fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, 
     let mut names: Vec<Named> = Vec::new();
     for topic in topics {
         let Some(count) = look.partitions(topic)? else {
-            inspection.missing.push(format!("topic {topic:?} does not exist; a source does not create topics, check the name in FROM"));
+            let missing = settings.place.missing_topic(topic);
+            inspection.missing.push(missing.help("a source does not create topics: create it, or correct the name in FROM"));
             continue;
         };
         let topic: Arc<str> = Arc::from(topic);
@@ -62,9 +63,8 @@ fn sink(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, Co
     let mut inspection = Inspection { system: look.system(topics.first().copied())?, ..Inspection::default() };
     for topic in topics {
         if look.partitions(topic)?.is_none() && !create {
-            inspection.missing.push(format!(
-                "topic {topic:?} does not exist; create it, or let kpipe do so: `topic: {{ create: true }}` under the sink's `kafka:`"
-            ));
+            let missing = settings.place.missing_topic(topic);
+            inspection.missing.push(missing.help("create it, or let kpipe do so: `topic: { create: true }` among the options of `kafka`"));
         }
     }
     Ok(inspection)
@@ -73,7 +73,7 @@ fn sink(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, Co
 #[cfg(test)]
 mod tests {
     use kpipe_compiler::plan::OptionValue;
-    use kpipe_engine::error::ErrorKind;
+    use kpipe_engine::error::{About, ErrorKind};
     use rdkafka::mocking::MockCluster;
 
     use super::super::testing::{self, Pipeline};
@@ -104,10 +104,12 @@ mod tests {
         for _ in 0..2 {
             let found = inspect(&source.request()).unwrap();
             assert_eq!(found.missing.len(), 1, "{found:?}");
-            assert!(found.missing[0].contains("\"nowhere\" does not exist"));
+            assert!(found.missing[0].message.ends_with("topic \"nowhere\" does not exist"), "{found:?}");
+            assert_eq!(found.missing[0].about, Some(About::Name("nowhere".to_owned())));
         }
         let sink = source.with(&[("acks", text("all"))]);
-        assert!(inspect(&sink.request()).unwrap().missing[0].contains("topic: { create: true }"));
+        let found = inspect(&sink.request()).unwrap();
+        assert!(found.missing[0].help.as_ref().unwrap().contains("topic: { create: true }"), "{found:?}");
         let sink = sink.with(&[("topic.create", OptionValue::Boolean(true))]);
         assert!(inspect(&sink.request()).unwrap().missing.is_empty());
     }

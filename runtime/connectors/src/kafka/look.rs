@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -144,7 +144,7 @@ impl Look {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
             // Just created: its leaders are being chosen.
             Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(Some(found.partitions().len())),
-            Some(code) => Err(self.place().code(code, &format!("topic {topic:?}"), "")),
+            Some(code) => Err(self.place().code(code, &format!("topic {topic:?}"), "").about(About::Name(topic.to_owned()))),
         }
     }
 

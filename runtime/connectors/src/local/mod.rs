@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kpipe_compiler::plan::Tail;
 use kpipe_engine::connector::{ConnectorDef, FileStore, Inspection, OpenRequest, PlanStore};
-use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 
 use crate::files::StorePlans;
 use store::Directory;
@@ -40,6 +40,11 @@ fn plans(request: &OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError
 /// Whether the directory can be used. A missing one is no fault: it is created at the start, which is when the right to write shows.
 fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
     let root = root(request)?;
+    look(&root).map_err(|error| error.or_about(About::Option("dir")))?;
+    Ok(Inspection { system: format!("directory {}", root.display()), ..Inspection::default() })
+}
+
+fn look(root: &Path) -> Result<(), ConnectorError> {
     let nearest = root.ancestors().find(|above| !above.as_os_str().is_empty() && above.exists()).unwrap_or(Path::new("."));
     let found = std::fs::metadata(nearest).map_err(|error| crate::files::disk::failed("look at", nearest, &error))?;
     if !found.is_dir() {
@@ -50,7 +55,7 @@ fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
         let message = format!("the directory {} is read-only", nearest.display());
         return Err(ConnectorError::new(ErrorKind::LocalIo, message).help("give the user that runs kpipe the right to write there"));
     }
-    Ok(Inspection { system: format!("directory {}", root.display()), ..Inspection::default() })
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -191,7 +191,7 @@ fn tls_or_away(settings: &Settings, error: &std::io::Error) -> ConnectorError {
         Some(rustls::Error::InvalidCertificate(why)) => {
             let error =
                 ConnectorError::new(ErrorKind::Denied, format!("mqtt at {address}: the broker's certificate is not trusted: {why:?}"));
-            error.help("give the authority that signed it: `tls: { ca: /path/to/ca.pem }`")
+            error.about(About::Option("tls.ca")).help("give the authority that signed it: `tls: { ca: /path/to/ca.pem }`")
         }
         _ => ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: {error}")),
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use kpipe_engine::connector::{Accept, Assigned, OpenRequest, Source, SourceEvent};
-use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use kpipe_engine::position::{PartitionId, Position};
 
 use super::connection::Connection;
@@ -311,7 +311,8 @@ pub(super) fn probe(request: &OpenRequest<'_>) -> Result<String, ConnectorError>
     settings.client_id.push_str("-plan");
     settings.clean_session = true;
     let password = settings.password.as_ref().map(|secret| request.secrets.read(secret)).transpose()?;
-    let mut connection = Connection::open(&settings, password.as_deref())?;
+    let connection = Connection::open(&settings, password.as_deref());
+    let mut connection = connection.map_err(|error| error.or_about(About::Option("url")))?;
     connection.leave().map_err(|error| lost(&settings, &error))?;
     Ok(format!("MQTT broker at {}", settings.address()))
 }

@@ -1,7 +1,7 @@
 //! The packets of a session's beginning, in both versions: rumqttc's types read and write them.
 
 use bytes::BytesMut;
-use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes as m5;
 use rumqttc::v5::mqttbytes::v5;
@@ -69,15 +69,17 @@ pub(super) fn connected(settings: &Settings, packet: &mut BytesMut) -> Result<bo
         "Success" => Ok(session_present),
         "BadUserNamePassword" | "NotAuthorized" | "Banned" | "BadAuthenticationMethod" => {
             let error = ConnectorError::new(ErrorKind::Denied, format!("mqtt at {address}: the broker refuses the login ({code})"));
-            Err(error.help("check `username` and `password` of the mqtt source"))
+            Err(error.about(About::Option("password")).help("check `username` and `password` of the mqtt source"))
         }
         "RefusedProtocolVersion" | "UnsupportedProtocolVersion" => {
             let error = ConnectorError::new(ErrorKind::Invalid, format!("mqtt at {address}: the broker does not speak this MQTT version"));
-            Err(error.help("try `version: \"3.1.1\"` or `version: \"5\"` in the mqtt source"))
+            Err(error.about(About::Option("version")).help("try `version: \"3.1.1\"` or `version: \"5\"` in the mqtt source"))
         }
         "BadClientId" | "ClientIdentifierNotValid" => {
             let message = format!("mqtt at {address}: the broker refuses the client id `{}`", settings.client_id);
-            Err(ConnectorError::new(ErrorKind::Invalid, message).help("set `client_id` in the mqtt source"))
+            Err(ConnectorError::new(ErrorKind::Invalid, message)
+                .about(About::Option("client_id"))
+                .help("set `client_id` in the mqtt source"))
         }
         _ => Err(ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {address}: the broker refuses the connection ({code})"))),
     }

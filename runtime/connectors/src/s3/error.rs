@@ -4,7 +4,7 @@ use std::error::Error;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
-use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
+use kpipe_engine::error::{About, ConnectorError, ErrorKind, Retry};
 
 /// What an error answer says by its code or, where there is none (HEAD), by its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,17 @@ impl Call<'_> {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        let (answer, told) = self.told(error);
+        match self.about(answer) {
+            Some(about) => (answer, told.or_about(about)),
+            None => (answer, told),
+        }
+    }
+
+    fn told<E>(&self, error: &SdkError<E>) -> (Answer, ConnectorError)
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
         match error {
             SdkError::ServiceError(found) => {
                 let status = found.raw().status().as_u16();
@@ -108,9 +119,33 @@ impl Call<'_> {
             SdkError::DispatchFailure(found) if !found.is_user() => {
                 let reason = root(error);
                 let found = ConnectorError::new(ErrorKind::Unreachable, self.sentence(&reason));
-                (Answer::Away, if reason.contains("certificate") { found.help("`tls.ca` names the certificates to trust") } else { found })
+                (
+                    Answer::Away,
+                    if reason.contains("certificate") {
+                        found.about(About::Option("tls.ca")).help("`tls.ca` names the certificates to trust")
+                    } else {
+                        found
+                    },
+                )
             }
             _ => (Answer::Refused, ConnectorError::new(ErrorKind::Invalid, self.sentence(&root(error)))),
+        }
+    }
+
+    /// What an answer is about, unless its code says it better.
+    fn about(&self, answer: Answer) -> Option<About> {
+        match answer {
+            Answer::Away => Some(About::Option("endpoint")),
+            Answer::NoBucket | Answer::NoRight => Some(About::Name(self.bucket.to_owned())),
+            Answer::OtherRegion => Some(About::Option("region")),
+            Answer::BadLogin
+            | Answer::NoKey
+            | Answer::NoUpload
+            | Answer::Exists
+            | Answer::Conflict
+            | Answer::NotImplemented
+            | Answer::Clock
+            | Answer::Refused => None,
         }
     }
 
@@ -139,12 +174,14 @@ impl Call<'_> {
                 "the sink needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:AbortMultipartUpload on its objects",
             ),
             Answer::BadLogin => {
-                let (reason, help) = match code {
-                    Some("InvalidAccessKeyId") => ("is not known", "correct `credentials.access_key`"),
-                    Some("SignatureDoesNotMatch") => ("has another secret key", "correct `credentials.secret_key`"),
-                    _ => ("has credentials whose time is over", "renew `credentials.session_token`"),
+                let (reason, option, help) = match code {
+                    Some("InvalidAccessKeyId") => ("is not known", "credentials.access_key", "correct `credentials.access_key`"),
+                    Some("SignatureDoesNotMatch") => {
+                        ("has another secret key", "credentials.secret_key", "correct `credentials.secret_key`")
+                    }
+                    _ => ("has credentials whose time is over", "credentials.session_token", "renew `credentials.session_token`"),
                 };
-                new(ErrorKind::Denied, &format!("{login} {reason} ({said})")).help(help)
+                new(ErrorKind::Denied, &format!("{login} {reason} ({said})")).about(About::Option(option)).help(help)
             }
             Answer::Clock => new(ErrorKind::Unreachable, &format!("this machine's clock is wrong ({said})"))
                 .help("set the clock of this machine; the pipeline goes on by itself then"),

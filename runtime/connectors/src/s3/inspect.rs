@@ -30,15 +30,12 @@ pub(super) fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, Connector
     Ok(found)
 }
 
-async fn look(store: &Store, client: &Client, bucket: &str, prefix: &str) -> Result<Option<String>, ConnectorError> {
+async fn look(store: &Store, client: &Client, bucket: &str, prefix: &str) -> Result<Option<ConnectorError>, ConnectorError> {
     let call = Call { place: &store.place, bucket, what: "list", key: "", login: store.login.as_deref() };
     match client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send().await {
         Ok(_) => Ok(None),
         Err(error) => match call.failed(&error) {
-            (Answer::NoBucket, error) => Ok(Some(match error.help {
-                Some(help) => format!("{}; {help}", error.message),
-                None => error.message,
-            })),
+            (Answer::NoBucket, error) => Ok(Some(error)),
             (_, error) => Err(error),
         },
     }

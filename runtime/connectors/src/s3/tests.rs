@@ -369,7 +369,8 @@ async fn a_look_names_every_missing_bucket_once() {
     let routes = [route("a"), route("b"), route("a")];
     let found = with(options(&server.endpoint), &routes, CONNECTOR.inspect.unwrap()).unwrap();
     assert_eq!(found.missing.len(), 1);
-    assert!(found.missing[0].contains("bucket \"a\" does not exist; create the bucket"), "{:?}", found.missing);
+    assert!(found.missing[0].message.ends_with("bucket \"a\" does not exist"), "{:?}", found.missing);
+    assert!(found.missing[0].help.as_ref().unwrap().starts_with("create the bucket"), "{:?}", found.missing);
     let seen = server.seen();
     assert!(seen.len() == 2 && seen[0].starts_with("get /a/?") && seen[1].starts_with("get /b/?"), "{seen:?}");
 

@@ -72,9 +72,14 @@ fn what_is_not_there_has_the_code_of_its_kind() {
     place.write("pipeline.yaml", &place.pipeline("lines", "").replace(&input, &place.path("nowhere").display().to_string()));
     let ran = place.run("plan");
     assert_eq!(ran.exit, Exit::Unreachable, "{}{}", ran.out, ran.err);
-    assert!(ran.err.contains("lines: ") && ran.err.contains("nowhere"), "{}", ran.err);
+    assert!(ran.err.contains("[pipeline.yaml:5:10]") && ran.err.contains("nowhere"), "{}", ran.err);
     let json = place.run("plan --format json").json();
     assert_eq!((json["exit"]["code"].as_u64(), json["summary"]["errors"].as_u64()), (Some(10), Some(1)));
+    let found = &json["diagnostics"][0];
+    assert_eq!((found["pipeline"].as_str(), found["yaml_path"].as_str()), (Some("lines"), Some("source.file.dir")));
+    assert_eq!((found["primary"]["file"].as_str(), found["primary"]["line"].as_u64()), (Some("pipeline.yaml"), Some(5)));
+    let plain = place.run("plan --format plain").err;
+    assert!(plain.starts_with("pipeline.yaml:5:10: error[KP0802]: the directory "), "{plain}");
 }
 
 #[test]
@@ -83,7 +88,12 @@ fn several_pipelines_are_planned_and_one_failure_does_not_hide_the_others() {
     let input = place.path("in").display().to_string();
     place.write("bad.yaml", &place.pipeline("bad", "").replace(&input, &place.path("nowhere").display().to_string()));
     let ran = place.run("plan").expect(Exit::Unreachable);
-    assert!(ran.out.contains("+ lines  create") && ran.out.contains("missing") && ran.err.contains("bad: "), "{}", ran.out);
+    assert!(
+        ran.out.contains("+ lines  create") && ran.out.contains("missing") && ran.err.contains("[bad.yaml:5:10]"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! Where the parts of a pipeline are written: for failures that only show when systems are asked.
+
+use std::rc::Rc;
+
+use kpipe_compiler::diff::PipelineChange;
+use kpipe_compiler::lower::Places;
+use kpipe_compiler::plan::{Pipeline, Route, Tail, TopicName};
+use kpipe_compiler::report::Report;
+use kpipe_compiler::sources::{Location, Sources};
+use kpipe_engine::error::About;
+
+use crate::outline::Outline;
+use crate::render::diagnostics::{Document, Mark};
+
+/// Texts and what was said about them.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    /// The texts.
+    pub(crate) sources: Sources,
+    /// What was said, and which parts are secret.
+    pub(crate) report: Report,
+}
+
+/// A part of a pipeline that talks to a system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// What is read.
+    Source,
+    /// What is written.
+    Sink,
+    /// Where rejected records go.
+    DeadLetter,
+}
+
+/// Where the parts of a pipeline are written.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// The places by path.
+    pub(crate) places: Places,
+    /// The texts that they are in.
+    pub(crate) texts: Rc<Texts>,
+}
+
+/// What a failure is about, and where that is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// The pipeline.
+    pub(crate) pipeline: String,
+    /// The path of the key.
+    pub(crate) yaml_path: Option<String>,
+    /// The place; its document is index 0 of a list with only this one.
+    pub(crate) at: Option<(Document, Mark)>,
+}
+
+impl Origin {
+    /// Where each change is written, as `file.yaml:7`.
+    pub(crate) fn lines(&self, change: Option<&PipelineChange>) -> Vec<Option<String>> {
+        let changes = change.map_or(&[][..], |change| &change.changes);
+        changes.iter().map(|change| change.place.map(|at| self.texts.sources.place(at))).collect()
+    }
+
+    /// What a failure of one end is about.
+    pub(crate) fn subject(&self, pipeline: &Pipeline, end: End, about: Option<&About>) -> Subject {
+        let found = path(pipeline, end, about).and_then(|path| self.places.find(&path)).or_else(|| self.places.find(fallback(end)));
+        let Some(place) = found else { return Subject { pipeline: pipeline.name.clone(), yaml_path: None, at: None } };
+        let file = self.texts.sources.file(place.file);
+        let yaml_path = Outline::of(file).path(place.span);
+        Subject { pipeline: pipeline.name.clone(), yaml_path, at: Some(self.texts.spot(place)) }
+    }
+}
+
+impl Texts {
+    /// A place as renderers want it.
+    fn spot(&self, place: Location) -> (Document, Mark) {
+        let file = self.sources.file(place.file);
+        let document = Document { name: file.name.clone(), text: self.report.masked(&self.sources, place.file) };
+        let (begin, end) = (file.line_column(place.span.start), file.line_column(place.span.end));
+        (document, Mark { document: 0, span: place.span.start..place.span.end, begin, end, text: String::new() })
+    }
+}
+
+/// The path of what a failure is about, as [`Places`] names it.
+fn path(pipeline: &Pipeline, end: End, about: Option<&About>) -> Option<String> {
+    let statement = |is_meant: &dyn Fn(&Route) -> bool, clause: &str| {
+        pipeline.routes.iter().position(is_meant).map(|index| format!("kcql[{index}].{clause}"))
+    };
+    match (end, about?) {
+        (End::Source, About::Option(option)) => Some(format!("source.{}.{option}", pipeline.source.connector)),
+        (End::Sink, About::Option(option)) => Some(format!("sink.{}.{option}", pipeline.sink.connector)),
+        (End::Source, About::Name(name)) => statement(&|route| route.from == *name, "from"),
+        (End::Sink, About::Name(name)) => statement(&|route| target(route) == Some(name), "into"),
+        (End::DeadLetter, About::Name(_)) => Some("errors.dead_letter.topic".to_owned()),
+        (End::DeadLetter, About::Option(option)) => {
+            Some(format!("errors.dead_letter.{}.{option}", pipeline.errors.dead_letter.as_ref()?.cluster.connector))
+        }
+    }
+}
+
+fn fallback(end: End) -> &'static str {
+    match end {
+        End::Source => "source",
+        End::Sink => "sink",
+        End::DeadLetter => "errors.dead_letter",
+    }
+}
+
+/// The bucket or topic that a statement writes into.
+fn target(route: &Route) -> Option<&String> {
+    match &route.tail {
+        Tail::Files(tail) => Some(&tail.bucket),
+        Tail::Records(tail) => match &tail.topic {
+            TopicName::Fixed(topic) => Some(topic),
+            TopicName::OfSource => None,
+        },
+    }
+}
