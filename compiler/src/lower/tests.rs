@@ -2,10 +2,12 @@
 
 mod columns;
 mod ends;
+mod examples;
 mod files;
 mod names;
 mod oddities;
 mod texts;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::plan::naming::FileNumbers;
 use crate::plan::wire::{self, Inputs, SavedPlan};
 use crate::sources::Mode;
 
-static CATALOG: Catalog = Catalog { connectors: &[&LOG, &QUEUE, &STORE, &DIR] };
+pub(super) static CATALOG: Catalog = Catalog { connectors: &[&LOG, &QUEUE, &STORE, &DIR] };
 
 fn compiled(text: &str, world: &World) -> (Sources, Compiled) {
     let mut sources = Sources::new();
