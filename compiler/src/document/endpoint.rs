@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kpipe_grammar::span::Span;
+
 use super::context::{Absent, Context};
 use super::error::DocumentError;
 use super::keys::{Home, join};
@@ -68,7 +70,7 @@ impl Role {
 impl Chosen<'_> {
     /// The keys below the connector.
     pub(super) fn home(&self) -> Home<'_> {
-        Home { base: &self.base, specs: self.specs() }
+        Home { base: &self.base, root: "the pipeline", specs: self.specs() }
     }
 
     fn specs(&self) -> &'static [OptionSpec] {
@@ -154,7 +156,9 @@ impl<'a> Context<'a> {
 
     /// The cluster of a dead letter: a Kafka sink beside `topic`.
     pub(super) fn choose_cluster<'n>(&mut self, written: &Written<'n>, shared: &Shared<'n>) -> Option<Chosen<'n>> {
-        let mut chosen = self.choose_in("errors.dead_letter", Role::Sink, std::slice::from_ref(written), shared, "")?;
+        // The last layer that has one says all of it, also a profile.
+        let written = Written { origin: Origin::File, ..*written };
+        let mut chosen = self.choose_in("errors.dead_letter", Role::Sink, &[written], shared, "")?;
         if chosen.connector.name != "kafka" {
             let help = "bad records go to a topic: write `kafka: { brokers: [...] }`".to_owned();
             let name = chosen.connector.name;
@@ -208,12 +212,20 @@ impl<'a> Context<'a> {
 
     fn connection<'n>(&mut self, key: &Entry, node: &Node, shared: &Shared<'n>) -> Option<(Located<String>, Connection<'n>)> {
         let at = node.place();
-        let Some(scalar) = node.scalar().filter(|scalar| !scalar.is_null()) else {
-            let help = "for example `use: main`".to_owned();
-            self.error(key.at, DocumentError::Empty { key: "use".to_owned(), span: key.at.span, help });
+        let help = "for example `use: main`".to_owned();
+        let Some(scalar) = node.scalar() else {
+            let (expected, found) = ("the name of a connection".to_owned(), node.kind().to_owned());
+            self.error(at, DocumentError::WrongType { key: "use".to_owned(), expected, found, span: at.span, help });
             return None;
         };
+        if scalar.is_null() {
+            self.error(key.at, DocumentError::Empty { key: "use".to_owned(), span: key.at.span, help });
+            return None;
+        }
         let name = self.resolve(node, scalar).ok()?.text;
+        if shared.is_broken(&name) {
+            return None;
+        }
         let Some(connection) = shared.connections.get(name.as_str()) else {
             let (label, help) = shared.connection_words(&name);
             self.error(at, DocumentError::UnknownConnection { name, label, span: at.span, help });
@@ -257,11 +269,11 @@ impl<'a> Context<'a> {
             if name == connector.name {
                 layers.push(own);
             } else if own.origin != Origin::File && name != "use" && self.catalog.connector(name).is_none() {
-                self.unknown_connector(name, own.key, self.catalog.connectors);
+                self.unknown_connector(name, self.named_in(own.key, name), self.catalog.connectors);
             } else if own.origin == Origin::Named && name != "use" {
                 let error = DocumentError::ProfileConnector {
-                    section,
-                    pipeline: pipeline.to_owned(),
+                    section: section.to_owned(),
+                    whose: format!("`{section}` of `{pipeline}`"),
                     theirs: name.to_owned(),
                     own: connector.name.to_owned(),
                     span: own.key.span,
@@ -272,15 +284,23 @@ impl<'a> Context<'a> {
         layers
     }
 
+    /// Where a dotted key as `sink.s3.prefix` names the connector; all of a key without dots.
+    fn named_in(&self, key: Location, name: &str) -> Location {
+        let Some(dot) = self.sources.text(key).find(&format!(".{name}")) else { return key };
+        let start = key.span.start + dot + 1;
+        Location::new(key.file, Span::new(start, start + name.len()))
+    }
+
     /// Reads and checks the options of a connector.
     pub(super) fn endpoint<'n>(&mut self, chosen: &Chosen<'n>, homes: &[Home<'_>], shared: &Shared<'n>) -> EndpointDoc {
-        let here = Home { base: &chosen.base, specs: chosen.specs() };
+        let here = chosen.home();
         let mut layers = Layers::default();
         if let Some((name, connection)) = &chosen.connection {
             let other = chosen.role.other().options(chosen.connector).unwrap_or_default();
-            let overriding = shared.profile.connections.get(name.node.as_str());
+            let is_same = |overriding: &&Connection<'_>| overriding.entry.key == connection.entry.key;
+            let overriding = shared.profile.connections.get(name.node.as_str()).filter(is_same);
             for (connection, origin) in [(Some(connection), Origin::File), (overriding, Origin::Named)] {
-                if let Some(Connection { entry }) = connection {
+                if let Some(Connection { entry, name_at: _ }) = connection {
                     let layer = Layer { key: entry.at, node: &entry.value, prefix: "", origin, other };
                     layers.lay(self, here, layer, None);
                 }
@@ -295,6 +315,8 @@ impl<'a> Context<'a> {
         for spec in here.specs {
             match layers.written.get(spec.path) {
                 Some(written) => reader.written(self, spec, written),
+                // Said already, and nobody knows what would stand there.
+                None if layers.is_broken => drop(reader.document.absent.insert(spec.path.to_owned())),
                 None => reader.missing(self, spec),
             }
         }

@@ -245,13 +245,27 @@ pub enum DocumentError {
         span: Span,
     },
     /// A document that is a list or a text.
-    #[error("a pipeline file is a mapping of keys, found {found}")]
-    #[diagnostic(code(KP0233), help("it begins with `version: 1` and `pipeline: NAME`"))]
+    #[error("{what} is a mapping of keys, found {found}")]
+    #[diagnostic(code(KP0233), help("it begins with {begin}"))]
     NotAMapping {
+        /// The kind of file, in words.
+        what: &'static str,
+        /// Its first keys.
+        begin: &'static str,
         /// What it is.
         found: &'static str,
         /// The document.
         #[label("no keys here")]
+        span: Span,
+    },
+    /// A second document among the connections, or in a profile.
+    #[error("{what} is one document, and this is a second one")]
+    #[diagnostic(code(KP0236), help("move its keys into the first document, and remove the `---` between them"))]
+    SecondDocument {
+        /// The kind of file, in words.
+        what: &'static str,
+        /// Its beginning.
+        #[label("nobody would read this")]
         span: Span,
     },
     /// A key without a value.
@@ -373,17 +387,17 @@ pub enum DocumentError {
         /// Which ones there are.
         help: String,
     },
-    /// A profile that names another connector than the pipeline.
-    #[error("the profile sets `{section}.{theirs}`, but `{section}` of `{pipeline}` is `{own}`")]
+    /// A profile that names another connector than the pipeline, or than the connection.
+    #[error("the profile sets `{section}.{theirs}`, but {whose} is `{own}`")]
     #[diagnostic(code(KP0348), help("a profile overrides single values; it cannot exchange a connector"))]
     ProfileConnector {
-        /// `source` or `sink`.
-        section: &'static str,
-        /// The pipeline.
-        pipeline: String,
+        /// `source`, `sink` or `connections.NAME`.
+        section: String,
+        /// The end of the pipeline or the connection, in words.
+        whose: String,
         /// What the profile names.
         theirs: String,
-        /// What the pipeline names.
+        /// What stands there.
         own: String,
         /// The key.
         #[label("another connector")]

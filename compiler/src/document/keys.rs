@@ -1,5 +1,7 @@
 //! Keys that nobody reads: what they may have meant.
 
+use std::borrow::Cow;
+
 use super::context::Context;
 use super::error::DocumentError;
 use crate::catalog::OptionSpec;
@@ -11,6 +13,8 @@ use crate::sources::Location;
 pub(super) struct Home<'a> {
     /// Its path: `sink.s3`, empty for the document itself.
     pub(super) base: &'a str,
+    /// The document itself, in words.
+    pub(super) root: &'static str,
     /// The keys below it, by dotted path.
     pub(super) specs: &'static [OptionSpec],
 }
@@ -19,7 +23,7 @@ pub(super) struct Home<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Stray<'a> {
     /// The key.
-    pub(super) key: &'a str,
+    pub(super) key: Cow<'a, str>,
     /// Where.
     pub(super) at: Location,
     /// Below the home's base: `flush`, or empty.
@@ -129,8 +133,8 @@ impl Context<'_> {
     /// Gives the path that it surely meant: nobody has to say that it is missing.
     pub(super) fn stray(&mut self, here: Home<'_>, homes: &[Home<'_>], stray: &Stray<'_>) -> Option<String> {
         let full = join(here.base, &stray.prefix);
-        if NOT_YET.contains(&stray.key) {
-            let what = format!("`{}`", join(&full, stray.key));
+        if NOT_YET.contains(&stray.key.as_ref()) {
+            let what = format!("`{}`", join(&full, &stray.key));
             let help = format!("remove it; {}", allowed(here, &stray.prefix));
             self.error(stray.at, DocumentError::NotYet { what, span: stray.at.span, help });
             return None;
@@ -141,8 +145,8 @@ impl Context<'_> {
         }
         let (label, fix) = self.meant(here, stray);
         let error = DocumentError::UnknownKey {
-            key: stray.key.to_owned(),
-            parent: if full.is_empty() { "the pipeline".to_owned() } else { format!("`{full}`") },
+            key: stray.key.to_string(),
+            parent: if full.is_empty() { here.root.to_owned() } else { format!("`{full}`") },
             label,
             span: stray.at.span,
             help: allowed(here, &stray.prefix),
@@ -163,13 +167,13 @@ impl Context<'_> {
             let name = if sibling { own } else { *path };
             return (format!("in kpipe this is called `{name}`"), sibling.then(|| name.to_owned()));
         }
-        let dotted = join(&stray.prefix, stray.key);
+        let dotted = join(&stray.prefix, &stray.key);
         if stray.key.contains('.') && known(&dotted) {
             let nested = stray.key.replace('.', ": { ");
             return (format!("keys are nested: `{nested}: ...{}`", " }".repeat(stray.key.matches('.').count())), None);
         }
         let keys = children(here, &stray.prefix);
-        let near = near(stray.key, keys.iter().copied());
+        let near = near(&stray.key, keys.iter().copied());
         match near.as_slice() {
             [] => ("nobody reads this".to_owned(), None),
             [only] => (format!("did you mean `{only}`?"), Some((*only).to_owned())),
@@ -179,7 +183,7 @@ impl Context<'_> {
 
     /// The key is known, but stands in the wrong mapping.
     fn wrong_level(&self, here: Home<'_>, homes: &[Home<'_>], stray: &Stray<'_>, full: &str) -> Option<DocumentError> {
-        let mut places: Vec<String> = homes.iter().flat_map(|home| parents_of(*home, stray.key)).collect();
+        let mut places: Vec<String> = homes.iter().flat_map(|home| parents_of(*home, &stray.key)).collect();
         let section = here.base.split('.').next().unwrap_or_default();
         // The other end of the pipeline is meant only if the key stands there in the same way.
         places.retain(|place| {
@@ -193,7 +197,7 @@ impl Context<'_> {
         places.dedup();
         let place = places.first()?;
         let home = if place.is_empty() { "the pipeline".to_owned() } else { format!("`{place}`") };
-        let (key, parent) = (stray.key.to_owned(), if full.is_empty() { "the pipeline".to_owned() } else { format!("`{full}`") });
+        let (key, parent) = (stray.key.to_string(), if full.is_empty() { "the pipeline".to_owned() } else { format!("`{full}`") });
         let (label, taken_by, help) = if is_inside(full, place) {
             let around = full[place.len()..].trim_start_matches('.').split('.').next().unwrap_or_default();
             let label = self.outwards(stray, join(place, around) == full);

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use kpipe_grammar::span::Span;
+
 use super::context::Context;
 use super::error::DocumentError;
 use super::keys::{Home, Stray, join};
@@ -43,6 +45,8 @@ pub(super) struct Layers<'n> {
     pub(super) written: BTreeMap<&'static str, Vec<Written<'n>>>,
     /// Keys that nobody reads.
     pub(super) strays: Vec<Stray<'n>>,
+    /// A mapping was something else, which was said.
+    pub(super) is_broken: bool,
 }
 
 /// A mapping to be laid over what is there.
@@ -70,6 +74,10 @@ impl<'n> Layers<'n> {
             Value::Mapping(entries) => entries,
             Value::Scalar(scalar) if scalar.is_null() => &[],
             Value::Scalar(_) | Value::Sequence(_) => {
+                self.is_broken = true;
+                if let Some(stray) = unknown_part(context, here, layer) {
+                    return self.strays.push(stray);
+                }
                 let at = layer.node.place();
                 let error = DocumentError::WrongType {
                     key: join(here.base, layer.prefix),
@@ -102,7 +110,7 @@ impl<'n> Layers<'n> {
             // The other end of a pipeline reads it.
         } else {
             let parent = (!layer.prefix.is_empty() || !here.base.is_empty()).then_some(layer.key);
-            self.strays.push(Stray { key: &entry.key, at: entry.at, prefix: layer.prefix.to_owned(), parent });
+            self.strays.push(Stray { key: entry.key.as_str().into(), at: entry.at, prefix: layer.prefix.to_owned(), parent });
         }
     }
 
@@ -111,6 +119,7 @@ impl<'n> Layers<'n> {
         let inner = Layer { key: group.key, node: group.node, prefix: &group.path, origin: layer.origin, other: layer.other };
         below.lay(context, here, inner, None);
         self.strays.append(&mut below.strays);
+        self.is_broken |= below.is_broken;
         below.written.into_iter().for_each(|(path, written)| {
             if let Some(spec) = here.specs.iter().find(|spec| spec.path == path) {
                 written.into_iter().for_each(|written| self.put(spec, written));
@@ -134,6 +143,18 @@ fn below_a_map<'n>(specs: &'static [OptionSpec], layer: Layer<'_, '_>, key: &'n 
     }
     let (first, rest) = key.split_once('.')?;
     specs.iter().find(|spec| spec.path == first && matches!(spec.kind, OptionKind::Map(_))).map(|spec| (spec, rest))
+}
+
+/// The part of a dotted key that names nothing: `flsh` of `sink.s3.flsh.records`.
+fn unknown_part<'n>(context: &Context<'_>, here: Home<'_>, layer: Layer<'n, '_>) -> Option<Stray<'n>> {
+    let is_group = |path: &str| here.specs.iter().any(|spec| spec.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    let ends = layer.prefix.match_indices('.').map(|(at, _)| at).chain([layer.prefix.len()]);
+    let end = ends.into_iter().find(|end| !is_group(&layer.prefix[..*end])).filter(|_| !layer.prefix.is_empty())?;
+    let (above, part) = layer.prefix[..end].rsplit_once('.').unwrap_or(("", &layer.prefix[..end]));
+    let written = context.sources.text(layer.key);
+    let start = layer.key.span.start + written.rfind(layer.prefix)? + end - part.len();
+    let at = Location::new(layer.key.file, Span::new(start, start + part.len()));
+    Some(Stray { key: part.to_owned().into(), at, prefix: above.to_owned(), parent: None })
 }
 
 struct Group<'n> {

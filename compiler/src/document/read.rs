@@ -105,7 +105,8 @@ impl<'a> Context<'a> {
             let at = root.place();
             let end = self.sources.text(at).find('\n').map_or(at.span.end, |length| at.span.start + length);
             let span = Span::new(at.span.start, end);
-            self.error(at, DocumentError::NotAMapping { found: root.kind(), span });
+            let begin = "`version: 1` and `pipeline: NAME`";
+            self.error(at, DocumentError::NotAMapping { what: "a pipeline file", begin, found: root.kind(), span });
             return nothing;
         };
         let class = |node: &'n Node| node.get("connector.class");
@@ -142,7 +143,7 @@ impl<'a> Context<'a> {
     fn lay_all<'n>(&mut self, root: &'n Node, start: Location, name: &str, shared: &Shared<'n>) -> Layers<'n> {
         let mut keys = Layers::default();
         keys.lay(self, HOME, Layer { key: start, node: root, prefix: "", origin: Origin::File, other: &[] }, None);
-        let profile = Home { base: "", specs: &KEYS[NOT_IN_PROFILES..] };
+        let profile = Home { base: "", root: "the pipeline", specs: &KEYS[NOT_IN_PROFILES..] };
         let own_strays = std::mem::take(&mut keys.strays);
         let overriding = [(shared.profile.all, Origin::All), (shared.profile.pipelines.get(name).copied(), Origin::Named)];
         for (entry, origin) in overriding {
@@ -158,7 +159,12 @@ impl<'a> Context<'a> {
     }
 
     fn required(&mut self, keys: &Layers<'_>, meant: &[String], root: &Node, start: Location) {
-        let is_there = |path: &str| keys.written.contains_key(path) || meant.iter().any(|meant| meant == path);
+        // A profile overrides what a pipeline has; an end that only the profile names is none.
+        let is_written = |path: &str| {
+            let written = keys.written.get(path).map_or(&[][..], Vec::as_slice);
+            written.iter().any(|written| written.origin == Origin::File || !matches!(spec(path).kind, OptionKind::Map(_)))
+        };
+        let is_there = |path: &str| is_written(path) || meant.iter().any(|meant| meant == path);
         let missing: Vec<&OptionSpec> = KEYS.iter().filter(|spec| spec.required && !is_there(spec.path)).collect();
         let Some(first) = missing.first() else { return };
         let error = DocumentError::MissingKey {
@@ -306,7 +312,7 @@ impl<'a> Context<'a> {
 }
 
 /// The keys of a pipeline.
-const HOME: Home<'static> = Home { base: "", specs: &KEYS };
+const HOME: Home<'static> = Home { base: "", root: "the pipeline", specs: &KEYS };
 
 fn last<'n>(keys: &Layers<'n>, path: &str) -> Option<Written<'n>> {
     keys.written.get(path).and_then(|written| written.last()).copied()

@@ -12,7 +12,9 @@
 //!                                           main: { kafka: { brokers: [kafka.prod:9092] } }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use kpipe_grammar::span::Span;
 
 use super::context::Context;
 use super::error::DocumentError;
@@ -26,6 +28,8 @@ use crate::yaml::{Entry, Node, Value, read};
 /// A connection: one connector and the options that pipelines share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connection<'n> {
+    /// Where its name is written.
+    pub(crate) name_at: Location,
     /// Its connector and options.
     pub(crate) entry: &'n Entry,
 }
@@ -42,6 +46,8 @@ pub(crate) struct SharedTrees {
 pub(crate) struct Shared<'n> {
     pub(crate) connections: BTreeMap<&'n str, Connection<'n>>,
     pub(crate) profile: Profile<'n>,
+    /// Connections that are there, but with a mistake that was said: who uses one is right to.
+    broken: BTreeSet<&'n str>,
 }
 
 /// What a profile overrides.
@@ -68,6 +74,9 @@ const fn key(path: &'static str) -> OptionSpec {
     }
 }
 
+const CONNECTIONS: &str = "the file of connections";
+const PROFILE: &str = "a profile";
+
 static CONNECTION_KEYS: [OptionSpec; 2] = [key("version"), key("connections")];
 static PROFILE_KEYS: [OptionSpec; 4] = [key("version"), key("all"), key("pipelines"), key("connections")];
 
@@ -75,11 +84,18 @@ impl SharedTrees {
     /// Reads both files.
     pub(crate) fn read(context: &mut Context<'_>) -> Self {
         let sources = context.sources;
-        let mut root = |file: Option<&SourceFile>| {
-            let mut documents = read(file?, context.report);
-            (!documents.roots.is_empty()).then(|| documents.roots.swap_remove(0))
+        let mut root = |file: Option<&SourceFile>, what: &'static str| {
+            let mut roots = read(file?, context.report).roots.into_iter();
+            let root = roots.next();
+            for second in roots {
+                let at = second.at;
+                let end = sources.text(at).find('\n').map_or(at.span.end, |length| at.span.start + length);
+                let error = DocumentError::SecondDocument { what, span: Span::new(at.span.start, end) };
+                context.report.push(Diagnosed::new(at.file, error));
+            }
+            root
         };
-        Self { connections: root(sources.connections()), profile: root(sources.profile()) }
+        Self { connections: root(sources.connections(), CONNECTIONS), profile: root(sources.profile(), PROFILE) }
     }
 }
 
@@ -88,21 +104,25 @@ impl<'n> Shared<'n> {
     pub(crate) fn new(context: &mut Context<'_>, trees: &'n SharedTrees) -> Self {
         let mut shared = Self::default();
         if let Some(root) = &trees.connections {
-            for entry in context.sections(root, &CONNECTION_KEYS) {
+            for entry in context.sections(root, CONNECTIONS, &CONNECTION_KEYS) {
                 if entry.key == "connections" {
-                    shared.connections = context.named_connections(&entry.value);
+                    (shared.connections, shared.broken) = context.named_connections(&entry.value);
                 }
             }
         }
         if let Some(root) = &trees.profile {
-            for entry in context.sections(root, &PROFILE_KEYS) {
+            for entry in context.sections(root, PROFILE, &PROFILE_KEYS) {
                 match entry.key.as_str() {
-                    "all" => shared.profile.all = Some(entry),
+                    "all" => shared.profile.all = context.mapping(&entry.value, "all").map(|_| entry),
                     "pipelines" => {
-                        let entries = context.mapping(&entry.value, "pipelines");
-                        shared.profile.pipelines = entries.iter().map(|entry| (entry.key.as_str(), entry)).collect();
+                        let entries = context.mapping(&entry.value, "pipelines").unwrap_or_default();
+                        for entry in entries {
+                            if context.mapping(&entry.value, &format!("pipelines.{}", entry.key)).is_some() {
+                                shared.profile.pipelines.insert(entry.key.as_str(), entry);
+                            }
+                        }
                     }
-                    "connections" => shared.profile.connections = context.named_connections(&entry.value),
+                    "connections" => shared.profile.connections = context.named_connections(&entry.value).0,
                     _ => {}
                 }
             }
@@ -121,13 +141,31 @@ impl<'n> Shared<'n> {
                 context.error(entry.at, error);
             }
         }
-        for (name, connection) in &self.profile.connections {
-            if !self.connections.contains_key(name) {
-                let at = connection.entry.at;
-                let (label, help) = self.connection_words(name);
-                context.error(at, DocumentError::UnknownConnection { name: (*name).to_owned(), label, span: at.span, help });
+        for (name, connection) in self.profile.connections.iter().filter(|(name, _)| !self.is_broken(name)) {
+            match self.connections.get(name) {
+                None => {
+                    let at = connection.name_at;
+                    let (label, help) = self.connection_words(name);
+                    context.error(at, DocumentError::UnknownConnection { name: (*name).to_owned(), label, span: at.span, help });
+                }
+                Some(own) if own.entry.key != connection.entry.key => {
+                    let error = DocumentError::ProfileConnector {
+                        section: format!("connections.{name}"),
+                        whose: format!("the connection `{name}`"),
+                        theirs: connection.entry.key.clone(),
+                        own: own.entry.key.clone(),
+                        span: connection.entry.at.span,
+                    };
+                    context.error(connection.entry.at, error);
+                }
+                Some(_) => {}
             }
         }
+    }
+
+    /// True for a connection whose mistake was said already.
+    pub(crate) fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
     }
 
     /// A label and a help for a connection that does not exist.
@@ -146,10 +184,16 @@ impl<'n> Shared<'n> {
 
 impl Context<'_> {
     /// The entries of a shared file whose keys are known.
-    fn sections<'n>(&mut self, root: &'n Node, keys: &'static [OptionSpec]) -> Vec<&'n Entry> {
-        let here = Home { base: "", specs: keys };
+    fn sections<'n>(&mut self, root: &'n Node, what: &'static str, keys: &'static [OptionSpec]) -> Vec<&'n Entry> {
+        let here = Home { base: "", root: what, specs: keys };
         let mut known = Vec::new();
-        for entry in self.mapping(root, "this file") {
+        let Some(entries) = root.entries() else {
+            let at = root.place();
+            let begin = if what == PROFILE { "`all:`, `pipelines:` or `connections:`" } else { "`connections:`" };
+            self.error(at, DocumentError::NotAMapping { what, begin, found: root.kind(), span: at.span });
+            return known;
+        };
+        for entry in entries {
             if keys.iter().any(|spec| spec.path == entry.key) {
                 if entry.key == "version" && entry.value.scalar().is_none_or(|scalar| scalar.text != "1") {
                     let at = entry.value.place();
@@ -157,17 +201,17 @@ impl Context<'_> {
                 }
                 known.push(entry);
             } else {
-                self.stray(here, &[], &Stray { key: &entry.key, at: entry.at, prefix: String::new(), parent: None });
+                self.stray(here, &[], &Stray { key: entry.key.as_str().into(), at: entry.at, prefix: String::new(), parent: None });
             }
         }
         known
     }
 
-    /// The entries of a node that has to be a mapping; nothing at all is an empty one.
-    fn mapping<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Entry] {
+    /// The entries of a node that has to be a mapping; nothing at all is an empty one. `None`: it is something else, which is said.
+    fn mapping<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
         match &node.value {
-            Value::Mapping(entries) => entries,
-            Value::Scalar(scalar) if scalar.is_null() => &[],
+            Value::Mapping(entries) => Some(entries),
+            Value::Scalar(scalar) if scalar.is_null() => Some(&[]),
             Value::Scalar(_) | Value::Sequence(_) => {
                 let at = node.place();
                 let error = DocumentError::WrongType {
@@ -178,41 +222,48 @@ impl Context<'_> {
                     help: "begin a new line for each key, indented further than this one".to_owned(),
                 };
                 self.error(at, error);
-                &[]
+                None
             }
         }
     }
 
-    fn named_connections<'n>(&mut self, node: &'n Node) -> BTreeMap<&'n str, Connection<'n>> {
-        let mut named = BTreeMap::new();
-        for entry in self.mapping(node, "connections") {
-            match self.mapping(&entry.value, &format!("connections.{}", entry.key)) {
-                [only] => {
-                    named.insert(entry.key.as_str(), Connection { entry: only });
-                }
-                [first, second, ..] => {
-                    let error = DocumentError::TwoConnectors {
-                        section: "connections",
-                        first_name: first.key.clone(),
-                        second_name: second.key.clone(),
-                        second: second.at.span,
-                        first: first.at.span,
-                    };
-                    self.report.push(Diagnosed::new(second.at.file, error));
-                }
-                [] => {
-                    let names: Vec<&str> = self.catalog.connectors.iter().map(|spec| spec.name).collect();
-                    let help = format!("connectors: {}", names.join(", "));
-                    self.error(entry.at, DocumentError::NoConnector { section: "connections", span: entry.at.span, help });
-                }
+    /// Connections by name, and the names of those that have a mistake.
+    fn named_connections<'n>(&mut self, node: &'n Node) -> (BTreeMap<&'n str, Connection<'n>>, BTreeSet<&'n str>) {
+        let (mut named, mut broken) = (BTreeMap::new(), BTreeSet::new());
+        for entry in self.mapping(node, "connections").unwrap_or_default() {
+            match self.named_connection(entry) {
+                Some(connection) => drop(named.insert(entry.key.as_str(), connection)),
+                None => drop(broken.insert(entry.key.as_str())),
             }
         }
-        for Connection { entry } in named.values() {
-            if self.catalog.connector(&entry.key).is_none() {
-                self.unknown_connector(&entry.key, entry.at, self.catalog.connectors);
+        (named, broken)
+    }
+
+    fn named_connection<'n>(&mut self, entry: &'n Entry) -> Option<Connection<'n>> {
+        match self.mapping(&entry.value, &format!("connections.{}", entry.key))? {
+            [only] if self.catalog.connector(&only.key).is_some() => Some(Connection { name_at: entry.at, entry: only }),
+            [only] => {
+                self.unknown_connector(&only.key, only.at, self.catalog.connectors);
+                None
+            }
+            [first, second, ..] => {
+                let error = DocumentError::TwoConnectors {
+                    section: "connections",
+                    first_name: first.key.clone(),
+                    second_name: second.key.clone(),
+                    second: second.at.span,
+                    first: first.at.span,
+                };
+                self.report.push(Diagnosed::new(second.at.file, error));
+                None
+            }
+            [] => {
+                let names: Vec<&str> = self.catalog.connectors.iter().map(|spec| spec.name).collect();
+                let help = format!("connectors: {}", names.join(", "));
+                self.error(entry.at, DocumentError::NoConnector { section: "connections", span: entry.at.span, help });
+                None
             }
         }
-        named
     }
 
     /// Says that no connector is called so.

@@ -2,6 +2,7 @@
 
 pub(crate) mod fixture;
 mod keys;
+mod shared;
 mod values;
 
 use super::*;
@@ -376,8 +377,8 @@ fn a_profile_cannot_name_what_is_not_there() {
             "prod.yaml:2:3 KP0347 [did you mean `lake`?]",
             "prod.yaml:4:5 KP0201 [nobody reads this]",
             "prod.yaml:5:13 KP0348 [another connector]",
-            "prod.yaml:6:5 KP0341 [did you mean `s3`?]",
-            "prod.yaml:8:11 KP0345 [no connection of this name]"
+            "prod.yaml:6:10 KP0341 [did you mean `s3`?]",
+            "prod.yaml:8:3 KP0345 [no connection of this name]"
         ]
     );
 }
