@@ -6,6 +6,13 @@
 //! Those below `cases/environment` talk to the services of `scripts/services` and run with the feature `real-services`. They see the
 //! variables of `scripts/services env`; an address of a service shows as the name of its variable.
 
+#[path = "golden/rows.rs"]
+mod rows;
+#[path = "golden/runs.rs"]
+mod runs;
+#[path = "golden/world.rs"]
+mod world;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -102,6 +109,7 @@ fn sample(pipeline: &Path) -> Outcome {
 
 datatest_stable::harness! {
     { test = conversation, root = "cases", pattern = CONVERSATIONS },
+    { test = runs::run_case, root = "cases/runs", pattern = r"records\.jsonl$" },
     { test = sample, root = "../examples", pattern = r"pipeline\.yaml$" },
     { test = sample, root = "../pipelines", pattern = r"pipeline\.yaml$" },
 }

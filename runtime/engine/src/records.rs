@@ -65,6 +65,65 @@ pub struct RawBatch {
     pub bytes: usize,
 }
 
+impl RawBatch {
+    /// The part of the batch that stands before a position.
+    #[must_use]
+    pub(crate) fn before(self, end: Position) -> Self {
+        let Self { partition, delta, routes, records, bytes } = self;
+        let mut rows = 0..records.len();
+        let len = rows.find(|row| records.position(*row) >= end).unwrap_or(records.len());
+        Self { partition, delta: Delta::new(delta.start, end.min(delta.end)), routes, records: Box::new(Head { records, len }), bytes }
+    }
+}
+
+/// The first rows of other records.
+struct Head {
+    records: Box<dyn Records>,
+    len: usize,
+}
+
+impl Records for Head {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn source_partition(&self) -> i32 {
+        self.records.source_partition()
+    }
+
+    fn value(&self, row: usize) -> Option<&[u8]> {
+        self.records.value(row)
+    }
+
+    fn key(&self, row: usize) -> Option<&[u8]> {
+        self.records.key(row)
+    }
+
+    fn position(&self, row: usize) -> Position {
+        self.records.position(row)
+    }
+
+    fn timestamp_ms(&self, row: usize) -> Option<i64> {
+        self.records.timestamp_ms(row)
+    }
+
+    fn topic(&self, row: usize) -> &str {
+        self.records.topic(row)
+    }
+
+    fn headers(&self, row: usize, each: &mut dyn FnMut(&str, Option<&[u8]>)) {
+        self.records.headers(row, each);
+    }
+
+    fn qos(&self, row: usize) -> Option<u8> {
+        self.records.qos(row)
+    }
+
+    fn retained(&self, row: usize) -> Option<bool> {
+        self.records.retained(row)
+    }
+}
+
 impl std::fmt::Debug for RawBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RawBatch {{ {:?} {:?}, {} records, {} bytes }}", self.partition, self.delta, self.records.len(), self.bytes)

@@ -11,6 +11,7 @@ use crate::connector::{Delivery, Headers, OutBatch, RecordSink, Ticket};
 use crate::error::{ConnectorError, ErrorKind};
 use crate::event::{End, Event, PartitionName, Voice};
 use crate::limits::DEAD_LETTERS_IN_FLIGHT_MAX;
+use crate::position::Position;
 use crate::records::RawBatch;
 use crate::retry::AckWatch;
 
@@ -94,6 +95,8 @@ impl RejectReason {
 pub(crate) struct RejectDesk {
     tolerance: Tolerance,
     dead_letters: Option<DeadLetters>,
+    /// The first record that the policy does not tolerate.
+    stopped_at: Option<Position>,
     pipeline: Arc<str>,
     task: usize,
     voice: Voice,
@@ -129,7 +132,7 @@ impl RejectDesk {
             last: 0,
             acks: AckWatch::new(End::DeadLetters),
         });
-        Self { tolerance: policy.tolerance, dead_letters, pipeline, task, voice }
+        Self { tolerance: policy.tolerance, dead_letters, stopped_at: None, pipeline, task, voice }
     }
 
     /// Puts the rejects of a batch aside. The position may not move past them before the ticket is acknowledged.
@@ -149,6 +152,7 @@ impl RejectDesk {
         if self.tolerance == Tolerance::None {
             let PartitionName { topic, partition } = name;
             let message = format!("topic \"{topic}\" partition {partition} offset {sample}: {}", first.message);
+            self.stopped_at = Some(sample);
             let help = "errors: { tolerance: all, dead_letter: TOPIC } puts such records aside and goes on";
             return Err(ConnectorError::new(ErrorKind::Data, message).help(help));
         }
@@ -162,6 +166,11 @@ impl RejectDesk {
         letters.unacknowledged.insert(ticket);
         letters.pending.push_back(Letters { ticket, raw: Rc::clone(raw), rows, headers, sent: 0 });
         Ok(Some(ticket))
+    }
+
+    /// The first record that the policy does not tolerate, if there was one.
+    pub(crate) fn stopped_at(&self) -> Option<Position> {
+        self.stopped_at
     }
 
     /// Sends what can be sent and hears acknowledgements, without waiting.

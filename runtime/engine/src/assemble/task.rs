@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Front, Incoming, Landed, Setup, Tail};
 use crate::connector::{Accept, Source, SourceEvent};
 use crate::error::{ConnectorError, ErrorKind, Retry};
-use crate::event::{End, Event};
+use crate::event::{End, Event, PartitionName};
 use crate::limits::{POLL_WAIT_ACKS, PROGRESS_EVERY, REVOKE_WAIT, SETTLE_WAIT};
 use crate::path::RollReason;
 use crate::path::read::Partitions;
@@ -32,6 +32,8 @@ pub(crate) struct Task {
     is_idle: bool,
     next_progress: Duration,
     source_away: Option<(Duration, ConnectorError)>,
+    /// Why it is failing.
+    failure: Option<ConnectorError>,
 }
 
 /// How a task ended without an error.
@@ -51,6 +53,8 @@ enum Phase {
     CatchingUp,
     /// No more records; ends when everything is committed, or at this time.
     Draining(Duration),
+    /// As draining, after a record that the policy does not tolerate: what was read before it is committed first.
+    Failing(Duration),
 }
 
 impl Task {
@@ -68,6 +72,7 @@ impl Task {
             is_idle: true,
             next_progress: Duration::ZERO,
             source_away: None,
+            failure: None,
         }
     }
 
@@ -93,7 +98,10 @@ impl Task {
             let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
             let event = self.source.poll(poll_wait, accept)?;
             self.is_idle = matches!(event, SourceEvent::Idle);
-            self.handle(event)?;
+            match self.handle(event) {
+                Err(error) if error.kind == ErrorKind::Data && self.failure.is_none() => self.start_failing(error)?,
+                handled => handled?,
+            }
         }
     }
 
@@ -136,19 +144,29 @@ impl Task {
         }
     }
 
-    /// One batch, from the source into the tail.
+    /// One batch, from the source into the tail. Of a batch with a record that stops the pipeline, what stands before that is taken.
     fn take(&mut self, batch: RawBatch) -> Result<(), ConnectorError> {
-        let now = self.now();
-        let partition = self.partitions.read(&batch)?;
+        let name = self.partitions.read(&batch)?.name.clone();
+        self.setup.voice.say(&Event::Read { records: batch.records.len() as u64, bytes: batch.bytes as u64 });
         let raw = Rc::new(batch);
-        self.setup.voice.say(&Event::Read { records: raw.records.len() as u64, bytes: raw.bytes as u64 });
+        let taken = self.pass(Rc::clone(&raw), &name);
+        if taken.is_err()
+            && let Some(position) = self.desk.stopped_at()
+            && let Ok(batch) = Rc::try_unwrap(raw)
+        {
+            self.pass(Rc::new(batch.before(position)), &name)?;
+        }
+        taken
+    }
+
+    fn pass(&mut self, raw: Rc<RawBatch>, name: &PartitionName) -> Result<(), ConnectorError> {
         let (mut rows, mut rejects) = (Vec::with_capacity(raw.routes.len()), Vec::new());
         for route in raw.routes.iter() {
             let front = &mut self.fronts[*route];
             let decoded = front.decoder.decode(&raw, *route, &mut rejects);
             rows.push(front.projector.project(&raw, decoded, &mut rejects)?);
         }
-        self.tail.accept(now, Incoming { raw, name: &partition.name, rows, rejects }, &mut self.desk)
+        self.tail.accept(self.now(), Incoming { raw, name, rows, rejects }, &mut self.desk)
     }
 
     /// Lets everything behind the source go on, and tells the source what became safe.
@@ -189,12 +207,20 @@ impl Task {
 
     /// What a stop signal, or having caught up, asks for.
     fn stop(&mut self, now: Duration) -> Result<Option<TaskEnd>, ConnectorError> {
-        match self.setup.stop.level() {
-            StopLevel::Now => return Ok(Some(TaskEnd::Incomplete)),
-            StopLevel::Drain if !matches!(self.phase, Phase::Draining(_)) => self.start_drain()?,
-            StopLevel::Drain | StopLevel::Run => {}
-        }
         let is_quiet = self.tail.is_quiet() && self.desk.is_quiet();
+        let level = self.setup.stop.level();
+        if let Phase::Failing(deadline) = self.phase
+            && (is_quiet || now >= deadline || level == StopLevel::Now)
+            && let Some(error) = self.failure.take()
+        {
+            self.source.settle(SETTLE_WAIT)?;
+            return Err(error);
+        }
+        match level {
+            StopLevel::Now => return Ok(Some(TaskEnd::Incomplete)),
+            StopLevel::Drain => self.start_drain()?,
+            StopLevel::Run => {}
+        }
         match self.phase {
             Phase::Running if self.setup.until_caught_up && self.partitions.are_read() => {
                 self.phase = Phase::CatchingUp;
@@ -213,18 +239,25 @@ impl Task {
                 return Ok(Some(TaskEnd::Complete));
             }
             Phase::Draining(deadline) if now >= deadline => return Ok(Some(TaskEnd::Incomplete)),
-            Phase::Running | Phase::CatchingUp | Phase::Draining(_) => {}
+            Phase::Running | Phase::CatchingUp | Phase::Draining(_) | Phase::Failing(_) => {}
         }
         Ok(None)
     }
 
     fn start_drain(&mut self) -> Result<(), ConnectorError> {
-        if !matches!(self.phase, Phase::Draining(_)) {
+        if !matches!(self.phase, Phase::Draining(_) | Phase::Failing(_)) {
             self.setup.voice.say(&Event::Draining);
             self.phase = Phase::Draining(self.now() + self.setup.drain_timeout);
             self.tail.close_all(RollReason::Stop)?;
         }
         Ok(())
+    }
+
+    /// A record stops the pipeline: what was read before it is brought to its end.
+    fn start_failing(&mut self, error: ConnectorError) -> Result<(), ConnectorError> {
+        self.failure = Some(error);
+        self.phase = Phase::Failing(self.now() + self.setup.drain_timeout);
+        self.tail.close_all(RollReason::Stop)
     }
 
     /// Gives partitions away: what is closed is committed if that is quick, what is open is read again by the next owner.
@@ -239,7 +272,7 @@ impl Task {
         self.source.release(ids)
     }
 
-    fn forget(&mut self, ids: &[PartitionId]) -> Vec<crate::event::PartitionName> {
+    fn forget(&mut self, ids: &[PartitionId]) -> Vec<PartitionName> {
         for id in ids {
             self.tail.discard(*id);
             self.checkpoint.release(*id);
