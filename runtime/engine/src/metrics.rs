@@ -334,7 +334,7 @@ impl Collector for Exposition {
             Ok(())
         };
         let each = |of: &dyn Fn(&Pipeline) -> u64| -> Vec<(Labels, u64)> {
-            numbers.pipelines.iter().map(|(name, pipeline)| (vec![("pipeline", Arc::clone(name))], of(pipeline))).collect()
+            numbers.pipelines.iter().map(|(name, pipeline)| (vec![("pipeline", escaped(name))], of(pipeline))).collect()
         };
         use MetricType::{Counter, Gauge};
         family("records_read", "Records read from the source", Counter, each(&|p| p.records))?;
@@ -359,6 +359,14 @@ impl Collector for Exposition {
     }
 }
 
+/// A label's value as the text format wants it; the encoder writes it as it is. A topic can be any text: a filter, the name of a file.
+fn escaped(text: &Arc<str>) -> Arc<str> {
+    if !text.contains(['\\', '"', '\n']) {
+        return Arc::clone(text);
+    }
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
+}
+
 fn last_commit(pipeline: &Pipeline) -> u64 {
     pipeline.last_commit_ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0)
 }
@@ -370,7 +378,7 @@ fn words<R: Copy>(counts: &BTreeMap<R, u64>, word: impl Fn(R) -> &'static str) -
 fn by(numbers: &Numbers, label: &'static str, of: impl Fn(&Pipeline) -> Vec<(&'static str, u64)>) -> Vec<(Labels, u64)> {
     let mut rows = Vec::new();
     for (name, pipeline) in &numbers.pipelines {
-        rows.extend(of(pipeline).into_iter().map(|(word, count)| (vec![("pipeline", Arc::clone(name)), (label, word.into())], count)));
+        rows.extend(of(pipeline).into_iter().map(|(word, count)| (vec![("pipeline", escaped(name)), (label, word.into())], count)));
     }
     rows
 }
@@ -380,7 +388,7 @@ fn partitions(numbers: &Numbers, of: impl Fn(&Progress) -> u64) -> Vec<(Labels, 
     for (name, pipeline) in &numbers.pipelines {
         for (partition, progress) in pipeline.tasks.values().flat_map(|task| &task.partitions) {
             let number = partition.partition.to_string().into();
-            let labels = vec![("pipeline", Arc::clone(name)), ("topic", Arc::clone(&partition.topic)), ("partition", number)];
+            let labels = vec![("pipeline", escaped(name)), ("topic", escaped(&partition.topic)), ("partition", number)];
             rows.push((labels, of(progress)));
         }
     }
@@ -392,7 +400,8 @@ mod tests {
     use super::*;
     use crate::env::VirtualClock;
     use crate::error::{ConnectorError, ErrorKind};
-    use crate::position::Position;
+    use crate::path::FileFacts;
+    use crate::position::{Delta, Position};
 
     fn name(partition: i32) -> PartitionName {
         PartitionName { topic: "orders".into(), partition }
@@ -483,6 +492,125 @@ mod tests {
             assert!(text.lines().any(|have| have == line), "{line} is missing in\n{text}");
         }
         assert!(text.contains("kpipe_resident_memory_bytes"));
+    }
+
+    /// A busy pipeline with a name and a topic that need escapes.
+    fn busy() -> Metrics {
+        let (metrics, _) = metrics();
+        let scope = Scope { pipeline: "a\"b\\c\nd".into(), task: 0 };
+        let odd = PartitionName { topic: "t{x=\"1\"}".into(), partition: -1 };
+        let progress = Progress { end: Some(Position(i64::MAX)), next: Some(Position(0)), committed: Some(Position(0)) };
+        let file = FileFacts { key: "k".into(), route: 0, first: Position(0), last: Position(9), records: 10, bytes: 77 };
+        let closed = |reason| Event::Closed {
+            partition: odd.clone(),
+            delta: Delta::new(Position(0), Position(10)),
+            reason,
+            files: 1,
+            records: 10,
+            bytes: 77,
+        };
+        let rejected = |reason| Event::Rejected {
+            partition: odd.clone(),
+            sample: Position(4),
+            reason,
+            message: "no".into(),
+            records: 3,
+            dead_letter: None,
+        };
+        let mut events = vec![Event::Started, Event::Assigned(vec![(odd.clone(), None)])];
+        events.extend(RejectReason::ALL.map(rejected));
+        events.extend([closed(RollReason::Records), closed(RollReason::Records), closed(RollReason::Idle)]);
+        events.push(Event::Committed { partition: odd.clone(), position: Position(10), records: 10, files: vec![file], existed: 0 });
+        events.extend([Event::Retried { end: End::Sink }, Event::Retried { end: End::Source }]);
+        events.push(Event::Failed { error: error(), restart_after: Some(Duration::ZERO) });
+        events.push(Event::Progress { partitions: vec![(odd.clone(), progress)], count: FileCount::default() });
+        events.iter().for_each(|event| metrics.emit(&scope, event));
+        metrics
+    }
+
+    /// A sample line as name, labels and value; panics at what a scraper would refuse.
+    fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
+        let (name, rest) = line.split_at(line.find(['{', ' ']).expect("a name"));
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+        let mut labels = BTreeMap::new();
+        let mut rest = rest;
+        while let Some(label) = rest.strip_prefix(['{', ',']) {
+            let (key, value) = label.split_once("=\"").expect("a label has a value");
+            let mut text = String::new();
+            let mut letters = value.char_indices();
+            let end = loop {
+                match letters.next().expect("a value ends") {
+                    (at, '"') => break at,
+                    (_, '\\') => text.push(match letters.next().map(|(_, letter)| letter) {
+                        Some('n') => '\n',
+                        Some(letter @ ('"' | '\\')) => letter,
+                        other => panic!("{other:?} is escaped in {line}"),
+                    }),
+                    (_, letter) => text.push(letter),
+                }
+            };
+            assert!(labels.insert(key.to_owned(), text).is_none(), "a label twice: {line}");
+            rest = &value[end + 1..];
+        }
+        let value = rest.trim_start_matches('}').trim().parse().expect("a number");
+        (name.to_owned(), labels, value)
+    }
+
+    #[test]
+    fn any_scraper_can_read_the_text() {
+        let text = busy().prometheus();
+        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1, "{text}");
+        let mut types = BTreeMap::new();
+        let mut seen = BTreeMap::new();
+        for line in text.lines().filter(|line| *line != "# EOF") {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "a family twice: {name}");
+            } else if let Some(help) = line.strip_prefix("# HELP ") {
+                assert!(help.starts_with("kpipe_") && help.split(' ').count() > 1, "{line}");
+            } else {
+                let (name, labels, value) = sample(line);
+                let family = if types.contains_key(&name) { name.clone() } else { name.trim_end_matches("_total").to_owned() };
+                assert_eq!(types.get(&family).map(String::as_str), Some(if family == name { "gauge" } else { "counter" }), "{line}");
+                assert!(seen.insert((name, labels), value).is_none(), "a sample twice: {line}");
+            }
+        }
+        assert!(types.len() > 15, "{types:?}");
+        let of = |name: &str, more: &[(&str, &str)]| {
+            let mut labels: BTreeMap<String, String> = [("pipeline".to_owned(), "a\"b\\c\nd".to_owned())].into();
+            labels.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+            seen.get(&(name.to_owned(), labels)).copied()
+        };
+        for reason in RejectReason::ALL {
+            assert_eq!(of("kpipe_rejects_total", &[("reason", reason.word())]), Some(3.0), "{reason:?}");
+        }
+        assert_eq!(of("kpipe_files_closed_total", &[("reason", "records")]), Some(2.0));
+        assert_eq!(of("kpipe_files_closed_total", &[("reason", "idle")]), Some(1.0));
+        assert_eq!(of("kpipe_files_closed_total", &[("reason", "bytes")]), None, "what never happened is no series");
+        assert_eq!((of("kpipe_retries_total", &[]), of("kpipe_task_restarts_total", &[])), (Some(2.0), Some(1.0)));
+        assert_eq!((of("kpipe_files_written_total", &[]), of("kpipe_file_bytes_written_total", &[])), (Some(1.0), Some(77.0)));
+        assert_eq!((of("kpipe_commits_total", &[]), of("kpipe_last_commit_timestamp_milliseconds", &[])), (Some(1.0), Some(1_000_000.0)));
+        let partition = [("topic", "t{x=\"1\"}"), ("partition", "-1")];
+        assert_eq!(of("kpipe_lag_records", &partition), Some(i64::MAX as f64));
+    }
+
+    #[test]
+    fn numbers_of_several_pipelines_and_tasks_add_up_apart() {
+        let (metrics, _) = metrics();
+        for (pipeline, task, records) in [("a", 0, 1), ("a", 1, 2), ("b", 0, 40)] {
+            let count = FileCount { files_open: records as usize, open_bytes: 10, in_flight: 1, budget_bytes: 99 };
+            let scope = Scope { pipeline: pipeline.into(), task };
+            for event in [Event::Started, Event::Read { records, bytes: 5 }, Event::Progress { partitions: vec![], count }] {
+                metrics.emit(&scope, &event);
+            }
+        }
+        let found: Vec<_> =
+            metrics.snapshot().pipelines.iter().map(|it| (it.name.to_string(), it.records, it.files_open, it.in_flight)).collect();
+        assert_eq!(found, [("a".to_owned(), 3, 3, 2), ("b".to_owned(), 40, 40, 1)]);
+        let text = metrics.prometheus();
+        for line in ["kpipe_bytes_read_total{pipeline=\"a\"} 10", "kpipe_open_bytes{pipeline=\"b\"} 10", "kpipe_budget_bytes 99"] {
+            assert!(text.lines().any(|have| have == line), "{line} is missing in\n{text}");
+        }
     }
 
     #[test]

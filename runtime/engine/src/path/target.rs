@@ -155,4 +155,15 @@ mod tests {
             assert_eq!(targets.target(source), targets.target(source), "remembered");
         }
     }
+
+    #[test]
+    fn names_that_never_repeat_do_not_fill_the_memory() {
+        let mut targets = Targets::new(TopicName::OfSource);
+        for id in 0..TOPICS_KNOWN_MAX + 10 {
+            assert_eq!(targets.target(&format!("site/{id}")).unwrap().as_ref(), format!("site_{id}"));
+            assert!(targets.known.len() <= TOPICS_KNOWN_MAX);
+        }
+        assert_eq!(targets.known.len(), 10);
+        assert_eq!(targets.target("site/0").unwrap().as_ref(), "site_0", "forgotten, not refused");
+    }
 }

@@ -185,3 +185,17 @@ fn every_reason_has_a_word_and_a_stage_of_connect() {
     assert_eq!(words.len(), RejectReason::ALL.len());
     assert!(RejectReason::ALL.iter().all(|reason| stages.contains(&reason.stage())));
 }
+
+#[test]
+fn dead_letters_under_way_are_bounded() {
+    let mut case = case(Tolerance::All, true);
+    case.sink.0.lock().unwrap().room = usize::MAX;
+    for count in 1..=DEAD_LETTERS_IN_FLIGHT_MAX {
+        assert!(case.desk.has_room(), "{count}");
+        case.put(vec![reject(0, RejectReason::Key)]).unwrap();
+        case.pump();
+    }
+    assert!(!case.desk.has_room());
+    case.sink.0.lock().unwrap().sent.pop();
+    assert!(case.desk.has_room());
+}

@@ -9,6 +9,7 @@ mod files;
 mod formats;
 mod lives;
 mod records;
+mod script;
 mod sessions;
 mod storms;
 

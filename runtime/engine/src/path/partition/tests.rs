@@ -211,3 +211,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn folders_that_never_repeat_do_not_fill_the_memory() {
+    let items = vec![value("id", Expr::Column(0)), time(Expr::Column(1), "yyyy-MM-dd/HH", Some("date"))];
+    let mut setup = Setup::new(vec![("id", DataType::Int64), ("at", DataType::Timestamp(Unit::Millisecond))], items, Naming::Kpipe);
+    let hour = 3_600_000_i64;
+    let mut most = 0;
+    for batch in 0..50_i64 {
+        let ids = batch * 2_000..(batch + 1) * 2_000;
+        let values: Vec<String> = ids.clone().map(|id| format!(r#"{{"id":{id},"at":{}}}"#, id % 200 * hour)).collect();
+        let folders = setup.folders(&values.iter().map(String::as_str).collect::<Vec<_>>());
+        for (id, folder) in ids.zip(folders) {
+            let hours = id % 200;
+            assert_eq!(folder, format!("id={id}/date=1970-01-{:02}/{:02}", hours / 24 + 1, hours % 24));
+        }
+        most = most.max(setup.partitioner.paths.texts.len());
+    }
+    // An id, a time and both together are texts; a batch may add its own before the next one forgets.
+    assert!((REMEMBERED_MAX / 2..=REMEMBERED_MAX + 3 * 2_000).contains(&most), "{most} texts");
+}

@@ -140,3 +140,31 @@ fn a_discarded_partition_lands_no_more_and_late_answers_are_nothing() {
     pump(&mut produce);
     assert_eq!(landed(&mut produce), [1]);
 }
+
+/// A batch of this many rows, all of them sent, and of this many bytes.
+fn accept_large(produce: &mut Produce, rows: usize, bytes: usize) {
+    let mut raw = fixture::values(&["a"]);
+    raw.bytes = bytes;
+    produce.accept(Rc::new(raw), vec![out(&vec![0; rows])], None);
+}
+
+#[test]
+fn rows_and_bytes_under_way_are_bounded() {
+    for (rows, bytes, batches) in [(ROWS_IN_FLIGHT_MAX / 10, 1, 10), (1, PRODUCE_BYTES_MAX / 8, 8)] {
+        let (mut produce, sink) = produce(usize::MAX);
+        for batch in 0..batches {
+            assert!(produce.has_room(), "before batch {batch} of {batches}");
+            accept_large(&mut produce, rows, bytes);
+            assert!(!produce.has_room(), "what is not sent comes first");
+            pump(&mut produce);
+        }
+        assert_eq!((produce.has_room(), produce.rows_in_flight(), produce.bytes_in_flight()), (false, rows * batches, bytes * batches));
+        deliver(&sink, Delivery::Done(Ticket(tickets(&sink)[0])));
+        pump(&mut produce);
+        assert_eq!(landed(&mut produce), [0]);
+        assert_eq!(
+            (produce.has_room(), produce.rows_in_flight(), produce.bytes_in_flight()),
+            (true, rows * (batches - 1), bytes * (batches - 1))
+        );
+    }
+}

@@ -1,9 +1,11 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::*;
 use crate::budget::{Budget, Place};
-use crate::connector::OpenRequest;
+use crate::connector::{Completed, IfExists, OpenRequest};
 use crate::env::Env;
 use crate::error::ErrorKind;
 use crate::event::tests::Heard;
@@ -129,4 +131,98 @@ async fn giving_up_ends_retries() {
     let _upload = case.start(set(vec![file("a", &[10])]));
     case.retries.give_up();
     assert!(matches!(case.result().await, SetResult::Failed { .. }));
+}
+
+/// A store that counts who is in it at the same time.
+#[derive(Default)]
+struct Busy {
+    begins: Crowd,
+    parts: Crowd,
+}
+
+#[derive(Default)]
+struct Crowd {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Crowd {
+    async fn visit(&self) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl FileStore for Busy {
+    fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<UploadId, ConnectorError>> {
+        Box::pin(async move {
+            self.begins.visit().await;
+            Ok(UploadId(key.to_owned()))
+        })
+    }
+
+    fn part<'a>(&'a self, _: &'a str, _: &'a UploadId, number: u32, _: Bytes) -> BoxFuture<'a, Result<PartTag, ConnectorError>> {
+        Box::pin(async move {
+            self.parts.visit().await;
+            Ok(PartTag { number, etag: number.to_string(), checksum: None })
+        })
+    }
+
+    fn complete<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a UploadId,
+        _: &'a [PartTag],
+        _: IfExists,
+    ) -> BoxFuture<'a, Result<Completed, ConnectorError>> {
+        Box::pin(async { Ok(Completed::Created) })
+    }
+
+    fn abort<'a>(&'a self, _: &'a str, _: &'a UploadId) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, ConnectorError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn put<'a>(&'a self, _: &'a str, _: Bytes) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn list<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn place(&self) -> String {
+        "busy".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn many_files_and_parts_go_up_within_their_bounds_and_in_order() {
+    let mut case = case("upload-busy");
+    let store = Arc::new(Busy::default());
+    let (sender, results) = channel();
+    case.uploader = Uploader::new(vec![store.clone()], case.retries.clone(), Handle::current(), sender);
+    case.results = results;
+    let files = |set: usize| (0..40).map(|number| file(&format!("{set}/{number}"), &[8, 7, 6])).collect::<Vec<_>>();
+    let _holds: Vec<Hold> = (0..3).map(|number| case.start(set(files(number)))).collect();
+    for _ in 0..3 {
+        let SetResult::Staged(staged) = case.result().await else { panic!("not staged") };
+        assert_eq!(staged.files.len(), 40);
+        for file in &staged.files {
+            assert_eq!(file.parts.iter().map(|part| part.number).collect::<Vec<_>>(), [1, 2, 3], "parts are completed in their order");
+        }
+    }
+    case.quiet().await;
+    assert_eq!(store.parts.most(), PARTS_IN_FLIGHT_MAX, "of a task, whatever the number of sets");
+    assert!((2..=3 * FILES_IN_FLIGHT_MAX).contains(&store.begins.most()), "{}", store.begins.most());
+    assert_eq!(case.budget.used_bytes(), 0);
 }
