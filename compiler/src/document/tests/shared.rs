@@ -16,7 +16,7 @@ fn says(pipeline: &str, connections: &str, profile: &str, expected: &str) {
 }
 
 #[test]
-fn files_of_the_wrong_shape() {
+fn files_of_two_documents_or_another_version() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { use: main } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "version: 1\nconnections:\n  main:\n    kafka: { brokers: [a:1] }\n---\nconnections:\n  other: { s3: {} }\n",
@@ -57,6 +57,10 @@ fn files_of_the_wrong_shape() {
           help: write `version: 1`, or use a version of kpipe that knows this one
         "#,
     );
+}
+
+#[test]
+fn files_that_are_no_mapping() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "- main\n",
@@ -98,6 +102,10 @@ fn files_of_the_wrong_shape() {
           help: close it with `]`
         "#,
     );
+}
+
+#[test]
+fn keys_of_shared_files() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "",
@@ -141,7 +149,7 @@ fn files_of_the_wrong_shape() {
 }
 
 #[test]
-fn connections_that_do_not_fit() {
+fn names_of_connections() {
     says(
         "version: 1\npipeline: p\nsource: { use: mian }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "version: 1\nconnections:\n  main:\n    kafka: { brokers: [a:1] }\n",
@@ -182,6 +190,10 @@ fn connections_that_do_not_fit() {
           help: for example `use: main`
         "#,
     );
+}
+
+#[test]
+fn connections_with_a_wrong_key() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { use: main } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "connections: { main: { kafak: { brokers: [a:1] } } }\n",
@@ -223,6 +235,10 @@ fn connections_that_do_not_fit() {
         
         "#,
     );
+}
+
+#[test]
+fn connections_with_a_wrong_value() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { use: main } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "connections: { main: { kafka: { brokers: a, poll: 1000 } } }\n",
@@ -276,6 +292,10 @@ fn connections_that_do_not_fit() {
           help: begin a new line for each key, indented further than this one
         "#,
     );
+}
+
+#[test]
+fn connections_of_no_connector() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { use: main } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "connections: { main: { kafka: {}, s3: {} } }\n",
@@ -310,7 +330,7 @@ fn connections_that_do_not_fit() {
 }
 
 #[test]
-fn profiles_that_do_not_fit() {
+fn profiles_of_what_is_not_there() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "",
@@ -363,6 +383,10 @@ fn profiles_that_do_not_fit() {
           fix: "recrods" -> "records"
         "#,
     );
+}
+
+#[test]
+fn profiles_with_a_wrong_key() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "",
@@ -405,6 +429,10 @@ fn profiles_that_do_not_fit() {
           help: a profile overrides single values; it cannot exchange a connector
         "#,
     );
+}
+
+#[test]
+fn profiles_of_the_wrong_shape() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { use: main } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "version: 1\nconnections:\n  main:\n    kafka: { brokers: [a:1] }\n",
@@ -455,6 +483,10 @@ fn profiles_that_do_not_fit() {
           help: begin a new line for each key, indented further than this one
         "#,
     );
+}
+
+#[test]
+fn profiles_with_dotted_keys() {
     says(
         "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "",
@@ -487,6 +519,10 @@ fn profiles_that_do_not_fit() {
           fix: "s4" -> "s3"
         "#,
     );
+}
+
+#[test]
+fn ends_and_dead_letters_of_profiles() {
     says(
         "version: 1\npipeline: p\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
         "",

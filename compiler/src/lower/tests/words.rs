@@ -20,7 +20,7 @@ fn says(source: &str, sink: &str, rest: &str, expected: &str) {
 }
 
 #[test]
-fn patterns_of_dates() {
+fn patterns_of_dates_with_wrong_signs() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -71,6 +71,10 @@ fn patterns_of_dates() {
           help: each `/` begins a folder: yyyy/MM/dd
         "#,
     );
+}
+
+#[test]
+fn patterns_of_dates_without_a_date() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -171,7 +175,7 @@ fn patterns_that_are_hardly_meant() {
 }
 
 #[test]
-fn folders_that_cannot_be_made() {
+fn folders_of_columns_that_cannot_be_made() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -215,6 +219,10 @@ fn folders_that_cannot_be_made() {
           help: name a field of it, or another column
         "#,
     );
+}
+
+#[test]
+fn options_of_folders_that_do_not_fit() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: { partition_by: [a..b] }",
@@ -279,7 +287,7 @@ fn folders_that_cannot_be_made() {
 }
 
 #[test]
-fn formats_of_files() {
+fn formats_of_files_that_are_not_there() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -310,6 +318,10 @@ fn formats_of_files() {
           help: `store` writes `json`, `parquet`, `text` and `bytes`
         "#,
     );
+}
+
+#[test]
+fn codecs_and_levels_of_json_lines() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -349,6 +361,10 @@ fn formats_of_files() {
           6:56 "3" out of range
         "#,
     );
+}
+
+#[test]
+fn options_of_parquet_and_bytes() {
     says(
         "log: { brokers: [a:1], value: { format: json, schema: { id: int } } }",
         "store: { format: { parquet: { row_group: 1 } } }",
@@ -458,7 +474,7 @@ fn values_that_do_not_fit_into_the_files() {
 }
 
 #[test]
-fn fields_and_columns() {
+fn fields_that_the_schema_has_not() {
     says(
         "log: { brokers: [a:1], value: { format: json, schema: { id: bigint, name: string } } }",
         "store: {}",
@@ -513,6 +529,10 @@ fn fields_and_columns() {
           help: give one of them another name with AS
         "#,
     );
+}
+
+#[test]
+fn fields_where_nothing_is_declared() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -544,6 +564,10 @@ fn fields_and_columns() {
           help: for example `_header.trace_id`
         "#,
     );
+}
+
+#[test]
+fn metadata_that_is_not_there() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -630,6 +654,10 @@ fn schemas_and_formats_of_values() {
           help: write the fields as `value: { format: json, schema: { id: bigint } }`; a key is text
         "#,
     );
+}
+
+#[test]
+fn converters_without_a_counterpart() {
     says(
         "log: { brokers: [a:1], value: { format: json } }",
         "store: {}",
@@ -715,6 +743,10 @@ fn names_of_sources_and_targets() {
           help: write to another topic, or to another cluster
         "#,
     );
+}
+
+#[test]
+fn filters_of_messages() {
     says(
         "queue: { qos: 1 }",
         "log: { brokers: [b:1] }",
