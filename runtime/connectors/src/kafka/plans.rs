@@ -91,6 +91,8 @@ impl PlanStore for TopicPlans {
         let producer: BaseProducer<Reports> = self
             .settings
             .producer(&self.options, batch_bytes)
+            // The newest plan counts, so one written twice does no harm; a producer of its own number waits half a second for it.
+            .set("enable.idempotence", "false")
             .create_with_context(Reports::new(place.clone()))
             .map_err(|error| place.wrapped(&error, "producer"))?;
         let slot = {
