@@ -152,6 +152,8 @@ pub struct OptionSpec {
 pub enum OptionKind {
     /// Any text.
     Text,
+    /// A file or directory of this machine; a relative one starts at the folder of the file that it is written in.
+    Path,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number within limits, both included.

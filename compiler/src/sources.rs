@@ -67,12 +67,12 @@ pub trait Lookups {
     /// The environment variable `name`, if it is set.
     fn env(&self, name: &str) -> Option<String>;
 
-    /// The text of the file at `path` as it is written, a relative one as the caller sees fit.
+    /// The text of the file at `path`; a relative one starts at the folder of the file named `base`.
     ///
     /// # Errors
     ///
     /// Why it cannot be read, as a fragment of a sentence.
-    fn file(&self, path: &str) -> Result<String, String>;
+    fn file(&self, base: &str, path: &str) -> Result<String, String>;
 
     /// The schema that samples of a pipeline's source showed, for `schema: infer`; none if nobody looked.
     fn sampled(&self, _pipeline: &str) -> Option<Schema> {

@@ -72,7 +72,7 @@ fn conversation(command: &Path) -> Outcome {
             environment.insert(name.to_owned(), value.to_owned());
         }
     }
-    expect(&dir.join("expected.txt"), &stable(found, &services))
+    expect(&dir.join("expected.txt"), &stable(found, dir, &services))
 }
 
 /// Which conversations there are in this build.
@@ -84,11 +84,12 @@ fn services(command: &Path) -> BTreeMap<String, String> {
     std::env::vars().filter(|(name, _)| wanted && name.starts_with("KPIPE_TEST_")).collect()
 }
 
-/// Found text without what another start of the services changes: their addresses, and the numbers of requests.
-fn stable(mut found: String, services: &BTreeMap<String, String>) -> String {
+/// Found text without what is other elsewhere or at another start of the services: folders, addresses, the numbers of requests.
+fn stable(mut found: String, dir: &Path, services: &BTreeMap<String, String>) -> String {
     for (name, value) in services.iter().filter(|(_, value)| value.contains([':', '/'])) {
         found = found.replace(value.as_str(), name);
     }
+    found = found.replace(&format!("{}/", dir.display()), "");
     while let Some((before, after)) = found.split_once(" (request ") {
         found = format!("{before}{}", after.split_once(')').map_or(after, |(_, rest)| rest));
     }

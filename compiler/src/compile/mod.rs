@@ -32,7 +32,7 @@ pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode
     let mut report = Report::default();
     let mut unknown = BTreeSet::new();
     let roots = roots(sources, catalog, &mut report);
-    let mut context = Context { sources, catalog, lookups, mode, report: &mut report, unknown: &mut unknown };
+    let mut context = Context { sources, catalog, lookups, mode, report: &mut report, unknown: &mut unknown, home: None };
     let trees = SharedTrees::read(&mut context);
     let shared = Shared::new(&mut context, &trees);
     let mut drafts = Vec::with_capacity(roots.len());

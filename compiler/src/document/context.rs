@@ -1,13 +1,14 @@
 //! What every part of reading a document needs.
 
 use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
 
 use kpipe_grammar::span::Span;
 
 use super::error::{DocumentError, DocumentWarning};
 use crate::catalog::Catalog;
 use crate::report::{Entry, Report};
-use crate::sources::{Located, Location, Lookups, Mode, Sources};
+use crate::sources::{FileId, Located, Location, Lookups, Mode, Sources};
 use crate::yaml::{MapBuilder, Node, Scalar, ScalarMap, Style, scalar_map};
 
 /// One run over documents.
@@ -19,6 +20,8 @@ pub(crate) struct Context<'a> {
     pub(crate) report: &'a mut Report,
     /// References that lead to nothing, as `env:NAME`; only filled where that is no error.
     pub(crate) unknown: &'a mut BTreeSet<String>,
+    /// The file of the pipeline that is being read.
+    pub(crate) home: Option<FileId>,
 }
 
 /// A reference in a text.
@@ -143,7 +146,7 @@ impl Context<'_> {
             Reference::Env(name) => {
                 self.lookups.env(name).ok_or_else(|| DocumentError::UnsetVariable { name: name.clone(), span: at.span })
             }
-            Reference::File(path) => match self.lookups.file(path) {
+            Reference::File(path) => match self.lookups.file(self.base(at), path) {
                 Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
                 Err(why) => Err(DocumentError::UnreadableFile { path: path.clone(), why, span: at.span }),
             },
@@ -163,10 +166,24 @@ impl Context<'_> {
 
     /// The text of a file that a value names.
     pub(crate) fn file(&mut self, path: &str, at: Location) -> Result<String, Absent> {
-        self.lookups.file(path).map_err(|why| {
+        self.lookups.file(self.base(at), path).map_err(|why| {
             self.error(at, DocumentError::UnreadableFile { path: path.to_owned(), why, span: at.span });
             Absent
         })
+    }
+
+    /// The name of the file whose folder paths start at: its own for shared connections, the pipeline's for everything else. A profile
+    /// stands in the place of the pipeline's values, and so do its paths.
+    fn base(&self, at: Location) -> &str {
+        let shared = self.sources.connections().filter(|file| file.id == at.file);
+        let home = self.home.map(|id| self.sources.file(id));
+        &shared.or(home).unwrap_or(self.sources.file(at.file)).name
+    }
+
+    /// A path as the folder of the pipeline's file sees it.
+    pub(crate) fn as_the_pipeline_sees(&self, at: Location, path: String) -> String {
+        let home = self.home.map_or("", |id| self.sources.file(id).name.as_str());
+        seen_from(folder(home), folder(self.base(at)), path)
     }
 
     /// Cuts a text into what stands as it is and references.
@@ -244,6 +261,50 @@ impl std::fmt::Display for Reference {
         match self {
             Self::Env(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+/// The folder of a file.
+fn folder(name: &str) -> &Path {
+    Path::new(name).parent().unwrap_or(Path::new(""))
+}
+
+/// `path`, which starts at the folder `from`, as the folder `home` sees it. Both are named from one place.
+fn seen_from(home: &Path, from: &Path, path: String) -> String {
+    if home == from || Path::new(&path).is_absolute() {
+        return path;
+    }
+    let shared = home.components().zip(from.components()).take_while(|(home, from)| home == from).count();
+    let up = home.components().skip(shared);
+    let down = from.components().skip(shared);
+    if home.is_absolute() != from.is_absolute() || up.clone().any(|part| part == Component::ParentDir) {
+        return from.join(path).display().to_string();
+    }
+    let seen: PathBuf = up.map(|_| Component::ParentDir).chain(down).collect();
+    seen.join(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_the_same_file_seen_from_another_folder() {
+        for (home, from, path, seen) in [
+            ("", "", "a", "a"),
+            ("p", "p", "../a", "../a"),
+            ("p/q", "", "a", "../../a"),
+            ("p/q", "p", "a", "../a"),
+            ("", "..", "a", "../a"),
+            ("p", "..", "a", "../../a"),
+            ("../p", "..", "a", "../a"),
+            ("/x/p", "/x", "a", "../a"),
+            ("p", "", "/abs", "/abs"),
+            ("p", "/x", "a", "/x/a"),
+            ("../p", "", "a", "a"),
+        ] {
+            assert_eq!(seen_from(Path::new(home), Path::new(from), path.to_owned()), seen, "{path} of {from:?} from {home:?}");
         }
     }
 }

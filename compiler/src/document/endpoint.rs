@@ -378,6 +378,7 @@ impl<'c, 'n> OptionReader<'c, 'n> {
             }
             OptionKind::Format => context.format(slot, spec.path, self.formats(), node, &mut self.document.places),
             OptionKind::Text
+            | OptionKind::Path
             | OptionKind::Choice(_)
             | OptionKind::Integer { .. }
             | OptionKind::Boolean

@@ -429,7 +429,10 @@ pub enum DocumentError {
     },
     /// A file that cannot be read, and its content is needed.
     #[error("the file `{path}` cannot be read: {why}")]
-    #[diagnostic(code(KP0352), help("look at the path and at the rights of the file"))]
+    #[diagnostic(
+        code(KP0352),
+        help("look at the path and at the rights of the file; a relative path starts at the folder of the file that it is written in")
+    )]
     UnreadableFile {
         /// The path.
         path: String,

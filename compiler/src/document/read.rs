@@ -100,6 +100,7 @@ fn spec(path: &str) -> &'static OptionSpec {
 impl<'a> Context<'a> {
     /// Reads one document.
     pub(crate) fn document<'n>(&mut self, root: &'n Node, shared: &Shared<'n>) -> Draft {
+        self.home = Some(root.at.file);
         let nothing = Draft { name: None, kcql: None, document: None };
         let Value::Mapping(entries) = &root.value else {
             let at = root.place();

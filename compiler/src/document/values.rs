@@ -52,6 +52,7 @@ impl<'a> Slot<'a> {
 fn expected(kind: &OptionKind) -> String {
     match kind {
         OptionKind::Text => "a text".to_owned(),
+        OptionKind::Path => "a path".to_owned(),
         OptionKind::Choice(words) => one_of(words.iter().copied()),
         OptionKind::Integer { .. } => "a whole number".to_owned(),
         OptionKind::Boolean => "`true` or `false`".to_owned(),
@@ -74,6 +75,7 @@ impl Context<'_> {
             OptionKind::List(inner) => self.list(slot.of(inner), node),
             OptionKind::Map(keys) => self.map_of(slot, keys, node),
             OptionKind::Text
+            | OptionKind::Path
             | OptionKind::Choice(_)
             | OptionKind::Integer { .. }
             | OptionKind::Boolean
@@ -170,6 +172,7 @@ impl Context<'_> {
     fn typed(&mut self, slot: Slot<'_>, at: Location, value: &Resolved) -> Result<OptionValue, Absent> {
         match slot.kind {
             OptionKind::Text => self.text(slot, at, value).map(OptionValue::Text),
+            OptionKind::Path => self.text(slot, at, value).map(|path| OptionValue::Text(self.as_the_pipeline_sees(at, path))),
             OptionKind::Choice(words) => self.choice(slot, at, value, words),
             OptionKind::Integer { min, max } => self.integer(slot, at, value, *min, *max),
             OptionKind::Boolean => self.boolean(slot, at, value),
@@ -368,7 +371,7 @@ impl Context<'_> {
         let secret = match self.secret_reference(node, scalar)? {
             Some(reference) => match reference.node {
                 Reference::Env(name) => SecretRef::Env(name),
-                Reference::File(path) => SecretRef::File(path),
+                Reference::File(path) => SecretRef::File(self.as_the_pipeline_sees(reference.at, path)),
             },
             None => {
                 let at = node.at;
@@ -398,6 +401,7 @@ pub(super) fn default_value(spec: &OptionSpec) -> Option<OptionValue> {
             Some(OptionValue::List(list(&text).unwrap_or_else(|| vec![text]).into_iter().map(OptionValue::Text).collect()))
         }
         OptionKind::Text
+        | OptionKind::Path
         | OptionKind::Choice(_)
         | OptionKind::Url(_)
         | OptionKind::HostPort

@@ -36,6 +36,9 @@ pub struct Inputs {
     pub offsets: Vec<OffsetFloor>,
     /// The applied plan of each pipeline that has one.
     pub applied: BTreeMap<String, Applied>,
+    /// The folder of each pipeline's file, where its relative paths start; those in the directory of the command are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub folders: BTreeMap<String, String>,
 }
 
 /// A committed offset at the time of planning.
@@ -191,7 +194,7 @@ fn checksum(plan: &SavedPlan) -> String {
 #[must_use]
 pub fn moved(planned: &Inputs, now: &Inputs) -> Vec<String> {
     let mut moves = Vec::new();
-    let Inputs { files, offsets, applied } = planned;
+    let Inputs { files, offsets, applied, folders: _ } = planned;
     for path in files.keys().chain(now.files.keys().filter(|path| !files.contains_key(*path))) {
         match (files.get(path), now.files.get(path)) {
             (Some(before), Some(after)) if before == after => {}
@@ -275,6 +278,7 @@ mod tests {
                 files: [("p.yaml".to_owned(), fingerprint(b"text"))].into(),
                 offsets: vec![floor(5)],
                 applied: [("p".to_owned(), Applied { etag: None, sha256: fingerprint(b"old") })].into(),
+                folders: [("p".to_owned(), "pipes".to_owned())].into(),
             },
         }
     }

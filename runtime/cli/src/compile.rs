@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use kpipe_compiler::lower::unsampled;
+use kpipe_compiler::document::Document as PipelineDocument;
+use kpipe_compiler::lower::{Places, unsampled};
 use kpipe_compiler::plan::wire::fingerprint;
 use kpipe_compiler::plan::{Pipeline, Schema};
 use kpipe_compiler::report::{Edit, LabelView, Report, Severity, View};
@@ -17,6 +18,7 @@ use crate::host::{EnvReader, Host};
 use crate::load::{self, Group};
 use crate::origin::{Origin, Texts};
 use crate::outline::Outline;
+use crate::paths;
 use crate::render::diagnostics::{self, Document, Finding, Fix, Mark};
 
 /// A pipeline and where it comes from.
@@ -26,6 +28,8 @@ pub(crate) struct Unit {
     pub(crate) pipeline: Pipeline,
     /// Where its parts are written; `None` for a saved plan.
     pub(crate) origin: Option<Origin>,
+    /// Where its relative paths start, as its plan names it.
+    pub(crate) folder: String,
 }
 
 /// What the files say.
@@ -85,7 +89,9 @@ impl Compiled {
             sources.add_profile(file.name, file.text);
         }
         let mut found = kpipe_compiler::compile(&sources, catalog(), lookups, mode);
-        let unsampled: Vec<Pipeline> = found.documents.iter().filter_map(unsampled).collect();
+        let here = |document: &PipelineDocument| paths::parent(&sources.file(document.name.at.file).name);
+        let situated = |document| Some(paths::situated(&unsampled(document)?, &lookups.dir.join(here(document))));
+        let unsampled: Vec<Pipeline> = found.documents.iter().filter_map(situated).collect();
         if let Some(sampler) = sampler.filter(|_| !unsampled.is_empty()) {
             let lookups = HostLookups { env: Arc::clone(&lookups.env), dir: lookups.dir.clone(), sampled: sampler(&unsampled)? };
             found = kpipe_compiler::compile(&sources, catalog(), &lookups, mode);
@@ -95,8 +101,11 @@ impl Compiled {
         self.has_errors |= report.has_errors();
         self.report(&sources, &report);
         let texts = Rc::new(Texts { sources, report });
-        let origin = |places| Some(Origin { places, texts: Rc::clone(&texts) });
-        self.pipelines.extend(pipelines.into_iter().zip(places).map(|(pipeline, places)| Unit { pipeline, origin: origin(places) }));
+        let unit = |(pipeline, places): (Pipeline, Places)| {
+            let folder = places.find("pipeline").map_or_else(String::new, |at| paths::parent(&texts.sources.file(at.file).name));
+            Unit { pipeline, origin: Some(Origin { places, texts: Rc::clone(&texts) }), folder }
+        };
+        self.pipelines.extend(pipelines.into_iter().zip(places).map(unit));
         Ok(())
     }
 
@@ -164,7 +173,7 @@ fn edit_of(sources: &Sources, base: usize, edit: Edit) -> (Mark, String) {
 pub(crate) struct HostLookups {
     /// Reads an environment variable.
     pub(crate) env: EnvReader,
-    /// What relative paths are relative to.
+    /// The directory of the command: names of files start here.
     pub(crate) dir: PathBuf,
     /// What samples showed, by pipeline.
     pub(crate) sampled: BTreeMap<String, Schema>,
@@ -175,8 +184,8 @@ impl Lookups for HostLookups {
         (self.env)(name)
     }
 
-    fn file(&self, path: &str) -> Result<String, String> {
-        let bytes = load::read_limited(&self.dir.join(path)).map_err(|error| error.to_string())?;
+    fn file(&self, base: &str, path: &str) -> Result<String, String> {
+        let bytes = load::read_limited(&paths::folder(&self.dir, base).join(path)).map_err(|error| error.to_string())?;
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
     }
 

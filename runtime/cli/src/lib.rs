@@ -18,6 +18,7 @@ mod load;
 mod logging;
 mod origin;
 mod outline;
+mod paths;
 mod planning;
 mod render;
 mod runner;

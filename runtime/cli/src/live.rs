@@ -1,5 +1,7 @@
 //! Looks at the systems of a pipeline without changing them, and at the plan that was applied last.
 
+use std::path::Path;
+
 use kpipe_compiler::plan::{DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat};
 use kpipe_connectors::ALL;
 use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PlanStore, Secrets, Source};
@@ -15,6 +17,8 @@ pub(crate) struct World<'a> {
     pub(crate) runtime: &'a Handle,
     /// Reads secrets.
     pub(crate) secrets: &'a dyn Secrets,
+    /// The directory of the command: folders of pipelines are named from here.
+    pub(crate) dir: &'a Path,
 }
 
 /// What the systems of one pipeline said.
@@ -110,7 +114,6 @@ pub(crate) fn definition(endpoint: &Endpoint) -> Result<&'static ConnectorDef, C
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::Path;
     use std::sync::Arc;
 
     use kpipe_compiler::plan::{ErrorPolicy, Guarantee, OptionValue, Options, Promise, SecretRef, Tolerance};
@@ -139,7 +142,7 @@ mod tests {
     fn with_world<T>(look: impl FnOnce(World<'_>) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let secrets = HostSecrets { env: Arc::new(|_: &str| None), dir: "".into() };
-        look(World { runtime: runtime.handle(), secrets: &secrets })
+        look(World { runtime: runtime.handle(), secrets: &secrets, dir: Path::new("") })
     }
 
     #[test]

@@ -42,18 +42,20 @@ pub(crate) struct Group {
 
 /// Reads everything that `paths` name.
 pub(crate) fn load(host: &Host<'_>, paths: &[PathBuf], profile: Option<&str>) -> Result<Vec<Group>, Failure> {
+    // What pipelines share is named as they are.
     let mut groups: BTreeMap<(Option<PathBuf>, Option<PathBuf>), Group> = BTreeMap::new();
     for name in find(host, paths)? {
         let path = host.resolve(&name);
-        let connections = above(&path, Path::new(CONNECTIONS));
-        let profile = profile.map(|profile| profile_of(&path, profile)).transpose()?;
+        let named = |found: PathBuf| shown(host, &name, &found);
+        let connections = above(&path, Path::new(CONNECTIONS)).map(named);
+        let profile = profile.map(|profile| profile_of(&path, profile)).transpose()?.map(named);
         let group = groups.entry((connections, profile)).or_default();
         group.pipelines.push(read(host, &name)?);
     }
     let mut loaded = Vec::with_capacity(groups.len());
     for ((connections, profile), mut group) in groups {
-        group.connections = connections.map(|path| read(host, &shown(host, &path))).transpose()?;
-        group.profile = profile.map(|path| read(host, &shown(host, &path))).transpose()?;
+        group.connections = connections.map(|name| read(host, &name)).transpose()?;
+        group.profile = profile.map(|name| read(host, &name)).transpose()?;
         loaded.push(group);
     }
     Ok(loaded)
@@ -139,10 +141,13 @@ fn profile_of(path: &Path, profile: &str) -> Result<PathBuf, Failure> {
     })
 }
 
-/// A path as the user would write it: relative to the directory of the command where it lies below.
-fn shown(host: &Host<'_>, path: &Path) -> PathBuf {
+/// A path as the user would write it beside `name`: from the directory of the command, absolute if `name` is.
+fn shown(host: &Host<'_>, name: &Path, path: &Path) -> PathBuf {
     let base = std::path::absolute(if host.dir.as_os_str().is_empty() { Path::new(".") } else { &host.dir });
-    base.ok().and_then(|base| path.strip_prefix(base).ok()).map_or_else(|| path.to_path_buf(), Path::to_path_buf)
+    let Some(base) = base.ok().filter(|_| name.is_relative()) else { return path.to_path_buf() };
+    let shared = base.components().zip(path.components()).take_while(|(base, path)| base == path).count();
+    let up = base.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(shared)).collect()
 }
 
 /// Reads a text file of limited size.

@@ -62,10 +62,17 @@ impl Origin {
     /// What a failure of one end is about.
     pub(crate) fn subject(&self, pipeline: &Pipeline, end: End, about: Option<&About>) -> Subject {
         let found = path(pipeline, end, about).and_then(|path| self.places.find(&path)).or_else(|| self.places.find(fallback(end)));
-        let Some(place) = found else { return Subject { pipeline: pipeline.name.clone(), yaml_path: None, at: None } };
+        let Some(place) = found else { return Subject::of(pipeline) };
         let file = self.texts.sources.file(place.file);
         let yaml_path = Outline::of(file).path(place.span);
-        Subject { pipeline: pipeline.name.clone(), yaml_path, at: Some(self.texts.spot(place)) }
+        Subject { yaml_path, at: Some(self.texts.spot(place)), ..Subject::of(pipeline) }
+    }
+}
+
+impl Subject {
+    /// A pipeline as a whole, no matter where it is written.
+    pub(crate) fn of(pipeline: &Pipeline) -> Self {
+        Self { pipeline: pipeline.name.clone(), yaml_path: None, at: None }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::live::{Look, Trouble, World};
 use crate::origin::{End, Origin, Subject};
+use crate::paths::situated;
 use crate::render::plan::{LiveView, PipelineView, Unit as PositionUnit};
 
 /// A pipeline and what is known about it.
@@ -21,6 +22,8 @@ pub(crate) struct Planned {
     pub(crate) pipeline: Pipeline,
     /// Where its parts are written; `None` for a saved plan.
     pub(crate) origin: Option<Origin>,
+    /// Where its relative paths start.
+    pub(crate) folder: String,
     /// What its systems said; `None` offline, or if one did not answer.
     pub(crate) look: Option<Look>,
     /// What differs from what was applied; `None` if that is not known.
@@ -29,15 +32,16 @@ pub(crate) struct Planned {
 
 /// The pipelines without a look at their systems.
 pub(crate) fn offline(pipelines: Vec<Unit>) -> Vec<Planned> {
-    pipelines.into_iter().map(|Unit { pipeline, origin }| Planned { pipeline, origin, look: None, change: None }).collect()
+    let planned = |Unit { pipeline, origin, folder }| Planned { pipeline, origin, folder, look: None, change: None };
+    pipelines.into_iter().map(planned).collect()
 }
 
 /// Looks at the systems of each pipeline and compares. One that cannot be looked at stays in the list, its failures beside it.
 pub(crate) fn online(world: World<'_>, pipelines: Vec<Unit>) -> (Vec<Planned>, Vec<Failure>) {
     let (mut planned, mut failures) = (Vec::new(), Vec::new());
-    for Unit { pipeline, origin } in pipelines {
+    for Unit { pipeline, origin, folder } in pipelines {
         let placed = |trouble| placed(&pipeline, origin.as_ref(), trouble);
-        let (look, change) = match world.look(&pipeline) {
+        let (look, change) = match world.look(&situated(&pipeline, &world.dir.join(&folder))) {
             Ok(look) => {
                 failures.extend(missing(&look).map(placed));
                 match compare(&look, &pipeline) {
@@ -58,7 +62,7 @@ pub(crate) fn online(world: World<'_>, pipelines: Vec<Unit>) -> (Vec<Planned>, V
                 (None, None)
             }
         };
-        planned.push(Planned { pipeline, origin, look, change });
+        planned.push(Planned { pipeline, origin, folder, look, change });
     }
     (planned, failures)
 }
@@ -74,7 +78,7 @@ fn placed(pipeline: &Pipeline, origin: Option<&Origin>, trouble: Trouble) -> Fai
     let Trouble { end, error } = trouble;
     let subject = match origin {
         Some(origin) => origin.subject(pipeline, end, error.about.as_ref()),
-        None => Subject { pipeline: pipeline.name.clone(), yaml_path: None, at: None },
+        None => Subject::of(pipeline),
     };
     Failure::from(error).about(subject)
 }
@@ -104,7 +108,10 @@ pub(crate) fn record(pipeline: &Pipeline) -> String {
 /// What a plan was made from.
 pub(crate) fn inputs(files: std::collections::BTreeMap<String, String>, planned: &[Planned]) -> Inputs {
     let mut inputs = Inputs { files, ..Inputs::default() };
-    for Planned { pipeline, origin: _, look, change: _ } in planned {
+    for Planned { pipeline, origin: _, folder, look, change: _ } in planned {
+        if !folder.is_empty() {
+            inputs.folders.insert(pipeline.name.clone(), folder.clone());
+        }
         let Some(look) = look else { continue };
         inputs.offsets.extend(look.source.partitions.iter().map(|partition| OffsetFloor {
             pipeline: pipeline.name.clone(),
@@ -129,7 +136,7 @@ fn unit(source: &Endpoint) -> PositionUnit {
 pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
     planned
         .iter()
-        .map(|Planned { pipeline, origin, look, change }| PipelineView {
+        .map(|Planned { pipeline, origin, folder: _, look, change }| PipelineView {
             name: pipeline.name.clone(),
             explanation: explain(pipeline).iter().map(ToString::to_string).collect(),
             change: change.clone(),
@@ -182,7 +189,7 @@ mod tests {
         };
         let source = Inspection { system: "Kafka".to_owned(), partitions: vec![partition], missing: Vec::new() };
         let look = Look { source, applied: applied.map(|text| text.as_bytes().to_vec()), ..Look::default() };
-        Planned { pipeline: pipeline("p", "kafka"), origin: None, look: Some(look), change: None }
+        Planned { pipeline: pipeline("p", "kafka"), origin: None, folder: String::new(), look: Some(look), change: None }
     }
 
     #[test]

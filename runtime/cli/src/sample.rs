@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) fn schemas(host: &Host<'_>, pipelines: &[Pipeline]) -> Result<BTreeMap<String, Schema>, Failure> {
     let runtime = runtime()?;
     let secrets = HostSecrets::of(host);
-    let world = World { runtime: runtime.handle(), secrets: &secrets };
+    let world = World { runtime: runtime.handle(), secrets: &secrets, dir: &host.dir };
     let schemas = pipelines.iter().map(|pipeline| Ok((pipeline.name.clone(), schema(world, pipeline)?))).collect();
     runtime.shutdown_background();
     schemas

@@ -6,7 +6,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const PIPELINE: &str = "\
@@ -63,14 +64,39 @@ fn end(mut child: Child) -> i32 {
     }
 }
 
-/// Reads standard error until a line has `words`, then goes on reading so that the process never waits for us.
-fn wait_for(child: &mut Child, words: &str) -> String {
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let mut seen = String::new();
-    while !seen.contains(words) {
-        assert!(lines.read_line(&mut seen).unwrap() > 0, "`{words}` never came:\n{seen}");
+/// What a process says on standard error.
+struct Said {
+    lines: BufReader<ChildStderr>,
+    seen: String,
+}
+
+impl Said {
+    fn of(child: &mut Child) -> Self {
+        Self { lines: BufReader::new(child.stderr.take().unwrap()), seen: String::new() }
     }
-    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+
+    /// Reads until it has said `words`.
+    fn wait_for(&mut self, words: &str) {
+        while !self.seen.contains(words) {
+            assert!(self.lines.read_line(&mut self.seen).unwrap() > 0, "`{words}` never came:\n{}", self.seen);
+        }
+    }
+
+    /// Goes on reading so that the process never waits for us; all that it ever said.
+    fn rest(mut self) -> JoinHandle<String> {
+        std::thread::spawn(move || {
+            self.lines.read_to_string(&mut self.seen).unwrap();
+            self.seen
+        })
+    }
+}
+
+/// Waits until the process has said `words`, and lets it talk on.
+fn wait_for(child: &mut Child, words: &str) -> String {
+    let mut said = Said::of(child);
+    said.wait_for(words);
+    let seen = said.seen.clone();
+    said.rest();
     seen
 }
 
@@ -138,6 +164,67 @@ fn the_first_signal_drains() {
     }
 }
 
+/// A store that has an empty bucket, takes the record of the plan, and never answers when files are to be written.
+fn hanging_store() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || answer(stream.unwrap()));
+        }
+    });
+    address
+}
+
+/// One request on one connection.
+fn answer(mut stream: TcpStream) {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap());
+    std::io::copy(&mut (&mut stream).take(length), &mut std::io::sink()).unwrap();
+    let (status, body) = match head.split_whitespace().next() {
+        Some("post") => return std::thread::sleep(Duration::from_secs(60)),
+        Some("get") if head.contains("list-type=2") => {
+            ("200 OK", "<ListBucketResult><Name>lake</Name><KeyCount>0</KeyCount></ListBucketResult>")
+        }
+        Some("get") => ("404 Not Found", "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"),
+        _ => ("200 OK", ""),
+    };
+    // Whoever asked may be gone.
+    let _ = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+}
+
+#[test]
+fn the_second_signal_stops_at_once_and_moves_no_position() {
+    let store = hanging_store();
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        let dir = workplace("tail");
+        let text = fs::read_to_string(dir.path().join("pipeline.yaml")).unwrap();
+        let sink = format!("s3: {{ endpoint: \"{store}\", region: r, credentials: {{ access_key: k, secret_key: \"${{file:secret}}\" }}, ");
+        fs::write(dir.path().join("pipeline.yaml"), text.replace("local: { dir: out, ", &sink).replace("INTO lines", "INTO lake:lines"))
+            .unwrap();
+        fs::write(dir.path().join("secret"), "s").unwrap();
+        let mut child = kpipe(dir.path(), &["apply", "pipeline.yaml", "-v"]).spawn().unwrap();
+        let mut said = Said::of(&mut child);
+        said.wait_for("100 in");
+        signal(&child, "-INT");
+        said.wait_for("draining: ");
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the store:\n{}", said.seen);
+        signal(&child, name);
+        let (asked, said) = (Instant::now(), said.rest());
+        let ended = end(child);
+        let said = said.join().unwrap();
+        assert_eq!(ended, code, "{name}:\n{said}");
+        assert!(said.contains("stopping at once") && asked.elapsed() < Duration::from_secs(10), "{name}:\n{said}");
+        let (code, out, err) = ran(dir.path(), &["plan", "pipeline.yaml"]);
+        assert!(code == 0 && out.contains("a.jsonl/0 @0; "), "{code} {out}{err}");
+    }
+}
+
 #[test]
 fn what_is_served_tells_the_state() {
     let dir = workplace("tail");
@@ -162,6 +249,7 @@ fn what_is_served_tells_the_state() {
     signal(&child, "-TERM");
     assert_eq!(end(child), 0);
 }
+
 #[test]
 fn the_demo_keeps_every_message() {
     let dir = tempfile::tempdir().unwrap();

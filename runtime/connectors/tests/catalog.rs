@@ -13,7 +13,7 @@ impl Lookups for World {
         Some(format!("value-of-{}", name.to_lowercase().replace('_', "-")))
     }
 
-    fn file(&self, _path: &str) -> Result<String, String> {
+    fn file(&self, _base: &str, _path: &str) -> Result<String, String> {
         Ok("{\"type\": \"record\", \"name\": \"t\", \"fields\": [{\"name\": \"id\", \"type\": \"long\"}]}".to_owned())
     }
 }

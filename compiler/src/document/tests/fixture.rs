@@ -155,7 +155,7 @@ impl Lookups for World {
         self.env.get(name).map(|value| (*value).to_owned())
     }
 
-    fn file(&self, path: &str) -> Result<String, String> {
+    fn file(&self, _base: &str, path: &str) -> Result<String, String> {
         self.files.get(path).map(|text| (*text).to_owned()).ok_or_else(|| "there is no such file".to_owned())
     }
 }

@@ -576,7 +576,7 @@ fn a_file_that_is_not_there() {
         r#"
         error KP0352: the file `/nope` cannot be read: there is no such file
           7:13 "${file:/nope}" its content is needed here
-          help: look at the path and at the rights of the file
+          help: look at the path and at the rights of the file; a relative path starts at the folder of the file that it is written in
         "#,
     );
 }
@@ -780,7 +780,7 @@ fn a_schema_file_that_is_not_there() {
         r#"
         error KP0352: the file `no.avsc` cannot be read: there is no such file
           6:30 "no.avsc" its content is needed here
-          help: look at the path and at the rights of the file
+          help: look at the path and at the rights of the file; a relative path starts at the folder of the file that it is written in
         "#,
     );
 }

@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, codes};
 use crate::host::Host;
 use crate::live::World;
+use crate::paths::situated;
 use crate::planning::{self, Planned};
 use crate::runner::{self, Job};
 use crate::secrets::HostSecrets;
@@ -44,18 +45,22 @@ pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<
     };
     let runtime = runtime()?;
     let secrets = Arc::new(HostSecrets::of(host));
-    let world = World { runtime: runtime.handle(), secrets: &*secrets };
+    let dir = host.dir.clone();
+    let world = World { runtime: runtime.handle(), secrets: &*secrets, dir: &dir };
     let http = args.http.map(|address| runtime.block_on(serve::bind(address))).transpose()?;
     let planned = plan(common, args, host, world, input)?;
     let changes: Vec<&PipelineChange> = planned.iter().filter_map(|planned| planned.change.as_ref()).collect();
     consent::ensure(host, &changes, &args.consents)?;
+    let mut pipelines = Vec::with_capacity(planned.len());
     for planned in &planned {
-        record(world, planned)?;
+        let situated = situated(&planned.pipeline, &dir.join(&planned.folder));
+        record(world, planned, &situated)?;
+        pipelines.push(situated);
     }
     let metrics = Metrics::new(Env::system().clock);
     let stop = StopHandle::default();
     let job = Job {
-        pipelines: planned.into_iter().map(|planned| planned.pipeline).collect(),
+        pipelines,
         tasks: usize::from(args.tasks),
         until_caught_up: args.until_caught_up,
         drain_timeout: args.drain_timeout,
@@ -100,15 +105,19 @@ enum Input {
     Saved { path: PathBuf, saved: SavedPlan },
 }
 
-fn units(pipelines: Vec<Pipeline>) -> Vec<Unit> {
-    pipelines.into_iter().map(|pipeline| Unit { pipeline, origin: None }).collect()
+fn units(pipelines: Vec<Pipeline>, inputs: &Inputs) -> Vec<Unit> {
+    let unit = |pipeline: Pipeline| {
+        let folder = inputs.folders.get(&pipeline.name).cloned().unwrap_or_default();
+        Unit { pipeline, origin: None, folder }
+    };
+    pipelines.into_iter().map(unit).collect()
 }
 
 /// Looks at the world, prints the plan, refuses what cannot be run or is stale.
 fn plan(common: &Common, args: &Apply, host: &mut Host<'_>, world: World<'_>, input: Input) -> Result<Vec<Planned>, Failure> {
     let (pipelines, saved) = match input {
         Input::Files(pipelines) => (pipelines, None),
-        Input::Saved { path, saved } => (units(saved.pipelines), Some((path, saved.inputs))),
+        Input::Saved { path, saved } => (units(saved.pipelines, &saved.inputs), Some((path, saved.inputs))),
     };
     let (planned, failures) = planning::online(world, pipelines);
     if let Some((path, inputs)) = saved
@@ -162,12 +171,12 @@ fn refuse_stale(host: &Host<'_>, path: &Path, inputs: &Inputs, planned: &[Planne
     Err(failure)
 }
 
-/// Writes the plan down where the pipeline commits, before it runs.
-fn record(world: World<'_>, planned: &Planned) -> Result<(), Failure> {
+/// Writes the plan down where the pipeline commits, before it runs: with the paths as they are written.
+fn record(world: World<'_>, planned: &Planned, situated: &Pipeline) -> Result<(), Failure> {
     if planned.change.as_ref().is_some_and(|change| change.action == Action::None) {
         return Ok(());
     }
-    if let Some(mut plans) = world.plans(&planned.pipeline)? {
+    if let Some(mut plans) = world.plans(situated)? {
         plans.write(&planned.pipeline.name, planning::record(&planned.pipeline).as_bytes())?;
     }
     Ok(())

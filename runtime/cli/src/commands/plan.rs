@@ -47,7 +47,7 @@ pub(crate) fn run(common: &Common, args: &Plan, host: &mut Host<'_>) -> Result<E
 fn live(host: &Host<'_>, pipelines: Vec<Unit>) -> Result<(Vec<Planned>, Vec<Failure>), Failure> {
     let runtime = runtime()?;
     let secrets = HostSecrets::of(host);
-    let result = planning::online(World { runtime: runtime.handle(), secrets: &secrets }, pipelines);
+    let result = planning::online(World { runtime: runtime.handle(), secrets: &secrets, dir: &host.dir }, pipelines);
     runtime.shutdown_background();
     Ok(result)
 }

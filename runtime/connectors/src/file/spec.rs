@@ -55,6 +55,7 @@ const PLAIN: OptionSpec = OptionSpec {
 static SOURCE: [OptionSpec; 6] = [
     OptionSpec {
         path: "dir",
+        kind: OptionKind::Path,
         required: true,
         change: ChangeKind::Position,
         doc: "The directory that names in FROM are relative to.",
@@ -95,6 +96,7 @@ static SOURCE: [OptionSpec; 6] = [
     },
     OptionSpec {
         path: "positions",
+        kind: OptionKind::Path,
         change: ChangeKind::Position,
         doc: "The file that remembers how far each file was read; `<dir>/.kpipe/positions/<pipeline>.json` by default.",
         example: "/var/lib/kpipe/access-log.json",
@@ -104,6 +106,7 @@ static SOURCE: [OptionSpec; 6] = [
 
 static SINK: [OptionSpec; 1] = [OptionSpec {
     path: "dir",
+    kind: OptionKind::Path,
     required: true,
     doc: "The directory that names in INTO are relative to; it is created.",
     example: "/var/lib/kpipe/out",

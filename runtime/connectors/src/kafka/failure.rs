@@ -168,10 +168,7 @@ mod tests {
             ("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)", {
                 "Connect to 127.0.0.1:1 failed: Connection refused"
             }),
-            (
-                "sasl_ssl://h:1/bootstrap: SASL authentication error: wrong (after 3ms in state AUTH_REQ)",
-                "wrong",
-            ),
+            ("sasl_ssl://h:1/bootstrap: SASL authentication error: wrong (after 3ms in state AUTH_REQ)", "wrong"),
             ("Subscribed topic not available: t: Broker: Unknown topic", "Subscribed topic not available: t: Broker: Unknown topic"),
             ("", ""),
         ];

@@ -70,17 +70,25 @@ const COMMON: [OptionSpec; 9] = [
     },
     OptionSpec {
         path: "tls.ca",
+        kind: OptionKind::Path,
         doc: "The authorities to trust, a PEM file; the system's if not given.",
         example: "/etc/ssl/ca.pem",
         ..PLAIN
     },
     OptionSpec {
         path: "tls.cert",
+        kind: OptionKind::Path,
         doc: "The client's certificate chain, a PEM file; needs `tls.key`.",
         example: "/etc/ssl/client.pem",
         ..PLAIN
     },
-    OptionSpec { path: "tls.key", doc: "The client's private key, a PEM file.", example: "/etc/ssl/client.key", ..PLAIN },
+    OptionSpec {
+        path: "tls.key",
+        kind: OptionKind::Path,
+        doc: "The client's private key, a PEM file.",
+        example: "/etc/ssl/client.key",
+        ..PLAIN
+    },
     OptionSpec {
         path: "tls.verify",
         kind: OptionKind::Boolean,

@@ -41,7 +41,7 @@ static OPTIONS: [OptionSpec; 16] = files::join(STORE, files::OPTIONS);
 
 const STORE: [OptionSpec; 1] = [OptionSpec {
     path: "dir",
-    kind: OptionKind::Text,
+    kind: OptionKind::Path,
     required: true,
     default: None,
     secret: false,

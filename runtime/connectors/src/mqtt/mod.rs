@@ -135,9 +135,9 @@ static OPTIONS: &[OptionSpec] = &[
         "The fields of a payload. Without it values pass through as they are.",
         "{ id: bigint, name: string }",
     ),
-    option("tls.ca", OptionKind::Text, None, "The authorities to trust, a PEM file; the system's if not given.", "/etc/ssl/ca.pem"),
-    option("tls.cert", OptionKind::Text, None, "The client's certificate chain, a PEM file; needs `tls.key`.", "/etc/ssl/client.pem"),
-    option("tls.key", OptionKind::Text, None, "The client's private key, a PEM file.", "/etc/ssl/client.key"),
+    option("tls.ca", OptionKind::Path, None, "The authorities to trust, a PEM file; the system's if not given.", "/etc/ssl/ca.pem"),
+    option("tls.cert", OptionKind::Path, None, "The client's certificate chain, a PEM file; needs `tls.key`.", "/etc/ssl/client.pem"),
+    option("tls.key", OptionKind::Path, None, "The client's private key, a PEM file.", "/etc/ssl/client.key"),
 ];
 
 #[cfg(test)]

@@ -105,6 +105,7 @@ const STORE: [OptionSpec; 7] = [
     },
     OptionSpec {
         path: "tls.ca",
+        kind: OptionKind::Path,
         doc: "A PEM file of certificates that the store's certificate is checked against, instead of the system's.",
         example: "/etc/ssl/private-ca.pem",
         ..PLAIN

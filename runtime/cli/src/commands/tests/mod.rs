@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod demo;
 mod fmt;
+mod paths;
 mod plan;
 mod reference;
 
