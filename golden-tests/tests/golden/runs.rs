@@ -42,7 +42,7 @@ impl Lookups for Variables {
         Some(value.to_owned())
     }
 
-    fn file(&self, path: &str) -> Result<String, String> {
+    fn file(&self, _base: &str, path: &str) -> Result<String, String> {
         Err(format!("a run case has no {path}"))
     }
 }
