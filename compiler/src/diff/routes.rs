@@ -2,7 +2,7 @@
 
 use super::{Change, ChangeClass, change, differ};
 use crate::plan::wording::{expr_text, folder_text, format_text, key_text, naming_text, partition_text, target_text as target, topic_text};
-use crate::plan::{DecodeColumn, Endpoint, FileFormat, FileTail, Projection, RecordTail, Route, Tail};
+use crate::plan::{DecodeColumn, Endpoint, Expr, FileFormat, FileTail, KeyPlan, PartitionItem, Projection, RecordTail, Route, Tail};
 use crate::schema::type_text;
 
 /// Pairs the routes of both plans and compares each pair.
@@ -46,8 +46,16 @@ fn one(changes: &mut Vec<Change>, path: &str, before: &Route, after: &Route, sin
     let same_target = target(&before.tail) == target(tail);
     let names = (names(&before.decode.columns), names(&decode.columns));
     match (&before.tail, tail) {
-        (Tail::Files(old), Tail::Files(new)) => files(changes, path, (old, &names.0), (new, &names.1)),
-        (Tail::Records(old), Tail::Records(new)) => records(changes, path, (old, &names.0), (new, &names.1)),
+        (Tail::Files(old), Tail::Files(new)) => {
+            files(changes, path, (old, &names.0), (new, &names.1));
+            let read = (read_text(folders(old), &before.decode.columns, &names.0), read_text(folders(new), &decode.columns, &names.1));
+            read_differently(changes, &format!("{path}.partition_by"), read);
+        }
+        (Tail::Records(old), Tail::Records(new)) => {
+            records(changes, path, (old, &names.0), (new, &names.1));
+            let read = (read_text(key_parts(old), &before.decode.columns, &names.0), read_text(key_parts(new), &decode.columns, &names.1));
+            read_differently(changes, &format!("{path}.with_key"), read);
+        }
         // Another kind of sink: said once, for the connector.
         (Tail::Files(_), Tail::Records(_)) | (Tail::Records(_), Tail::Files(_)) => return,
     }
@@ -58,9 +66,50 @@ fn one(changes: &mut Vec<Change>, path: &str, before: &Route, after: &Route, sin
     }
 }
 
-/// The paths of decoded columns, for showing expressions.
+/// The paths of decoded columns, for showing expressions: no two paths have the same text.
 fn names(columns: &[DecodeColumn]) -> Vec<String> {
-    columns.iter().map(|column| column.path.join(".")).collect()
+    let quoted = |part: &String| if part.contains(['.', '`']) { format!("`{}`", part.replace('`', "``")) } else { part.clone() };
+    columns.iter().map(|column| column.path.iter().map(quoted).collect::<Vec<_>>().join(".")).collect()
+}
+
+/// What folders are made of.
+fn folders(tail: &FileTail) -> impl Iterator<Item = &Expr> {
+    tail.partition.iter().map(|item| match item {
+        PartitionItem::Value { name: _, expr } | PartitionItem::Time { expr, pattern: _, zone: _, name: _ } => expr,
+    })
+}
+
+/// What a key is made of.
+fn key_parts(tail: &RecordTail) -> impl Iterator<Item = &Expr> {
+    match &tail.key {
+        KeyPlan::Fields { fields, delimiter: _ } => fields.as_slice(),
+        KeyPlan::Keep | KeyPlan::SourceTopic => &[],
+    }
+    .iter()
+}
+
+/// As what the columns of expressions are read: a time in milliseconds and one in microseconds are different folders.
+fn read_text<'a>(exprs: impl Iterator<Item = &'a Expr>, columns: &[DecodeColumn], names: &[String]) -> String {
+    let column = |expr: &Expr| match expr {
+        Expr::Column(index) => Some(format!("{} as {}", names.get(*index)?, type_text(&columns.get(*index)?.data_type))),
+        Expr::Topic
+        | Expr::Partition
+        | Expr::Offset
+        | Expr::Timestamp
+        | Expr::Key
+        | Expr::Header(_)
+        | Expr::Qos
+        | Expr::Retained
+        | Expr::Value => None,
+    };
+    exprs.filter_map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// The same folders or key of columns that are read as something else; other ones were said.
+fn read_differently(changes: &mut Vec<Change>, path: &str, (before, after): (String, String)) {
+    if !changes.iter().any(|change| change.path == path) {
+        differ(changes, ChangeClass::NewLayout, path, before, after);
+    }
 }
 
 fn files(changes: &mut Vec<Change>, path: &str, before: (&FileTail, &[String]), after: (&FileTail, &[String])) {

@@ -1,4 +1,6 @@
 use super::*;
+
+mod any;
 use crate::catalog::{ConnectorSpec, NameKind, OptionKind, Replay, SinkKind, SinkSpec, SourceSpec};
 use crate::plan::OptionValue;
 use crate::plan::{
@@ -375,4 +377,32 @@ fn every_change_is_one_that_consent_covers() {
         flags.extend(consents[0].flag());
     }
     assert_eq!(flags, ["--accept-gap", "--allow-replay", "--yes", "--allow-weaker", "--allow-schema-break", "--allow-delete"]);
+}
+
+#[test]
+fn folders_and_keys_of_columns_that_are_read_as_something_else() {
+    let at = |unit| crate::plan::DecodeColumn { path: vec!["ts".to_owned()], data_type: DataType::Timestamp(unit), nullable: true };
+    let mut before = pipeline();
+    before.routes[0].decode.columns = vec![at(crate::plan::TimeUnit::Millisecond)];
+    let day = PartitionItem::Time {
+        expr: Expr::Column(0),
+        pattern: "yyyy-MM-dd".to_owned(),
+        zone: "UTC".to_owned(),
+        name: Some("date".to_owned()),
+    };
+    tail(&mut before).partition = vec![day];
+    let mut after = before.clone();
+    after.routes[0].decode.columns = vec![at(crate::plan::TimeUnit::Microsecond)];
+    let change = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+    assert_eq!((change.changes.len(), change.worst()), (1, ChangeClass::NewLayout));
+    let one = &change.changes[0];
+    assert_eq!(
+        (one.path.as_str(), one.before.as_deref(), one.after.as_deref()),
+        ("kcql[0].partition_by", Some("ts as timestamp"), Some("ts as timestamp(6)"))
+    );
+    after.routes[0].decode.columns[0].path = vec!["t".to_owned(), "s".to_owned()];
+    before.routes[0].decode.columns = after.routes[0].decode.columns.clone();
+    before.routes[0].decode.columns[0].path = vec!["t.s".to_owned()];
+    let change = diff(Some(&before), Some(&after), &CATALOG).unwrap();
+    assert_eq!(change.changes[0].before.as_deref(), Some("date={`t.s` as yyyy-MM-dd in UTC}"), "a field with a dot is not a path");
 }

@@ -343,4 +343,4 @@ pub enum Guarantee {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+pub(crate) mod any;
+
 #[track_caller]
 fn check<T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(value: T, saved: Value) {
     assert_eq!(serde_json::to_value(&value).unwrap(), saved);
