@@ -10,7 +10,7 @@ use crate::plan::{DataType, Field, Schema, TimeUnit};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AvroError {
     /// Not what the Avro specification allows.
-    #[error("the Avro schema is wrong at `{path}`: {what}")]
+    #[error("the Avro schema is wrong{}: {what}", place(.path))]
     Shape {
         /// The field, by dots.
         path: String,
@@ -63,7 +63,7 @@ impl Reader {
             return Err(AvroError::TooLarge);
         }
         match schema {
-            Value::String(name) => Ok((self.by_name(name, path)?, false)),
+            Value::String(name) => Ok((self.by_name(name, path, depth)?, false)),
             Value::Array(branches) => self.union(branches, path, depth),
             Value::Object(object) => Ok((self.complex(object, path, depth)?, false)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {
@@ -72,7 +72,7 @@ impl Reader {
         }
     }
 
-    fn by_name(&mut self, name: &str, path: &str) -> Result<DataType, AvroError> {
+    fn by_name(&mut self, name: &str, path: &str, depth: usize) -> Result<DataType, AvroError> {
         Ok(match name {
             "boolean" => DataType::Boolean,
             "int" => DataType::Int32,
@@ -86,7 +86,7 @@ impl Reader {
                 Some((_, data_type)) => {
                     // A short file can name one record very often.
                     self.fields += size(data_type);
-                    if self.fields > FIELDS_MAX {
+                    if self.fields > FIELDS_MAX || depth + levels(data_type) > DEPTH_MAX {
                         return Err(AvroError::TooLarge);
                     }
                     data_type.clone()
@@ -124,7 +124,7 @@ impl Reader {
                 let (item, nullable) = self.data_type(items, path, depth + 1)?;
                 sql::list(item, nullable)
             }
-            Some(name) => self.by_name(name, path)?,
+            Some(name) => self.by_name(name, path, depth)?,
             None => match object.get("type") {
                 Some(inner) => return Ok(self.data_type(inner, path, depth + 1)?.0),
                 None => return Err(AvroError::Shape { path: path.to_owned(), what: "a type has `type`" }),
@@ -166,6 +166,31 @@ impl Reader {
         for name in names(object, &self.namespace) {
             self.named.push((name, data_type.clone()));
         }
+    }
+}
+
+/// Where in the schema; nothing for its root.
+fn place(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" at `{path}`") }
+}
+
+/// How many levels lie below a type.
+fn levels(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().map(|field| 1 + levels(&field.data_type)).max().unwrap_or(0),
+        DataType::List(item) => 1 + levels(&item.data_type),
+        DataType::Boolean
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Decimal { .. }
+        | DataType::String
+        | DataType::Bytes
+        | DataType::Date
+        | DataType::Timestamp(_)
+        | DataType::Any
+        | DataType::Json => 0,
     }
 }
 

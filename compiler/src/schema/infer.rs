@@ -84,9 +84,12 @@ impl Seen {
 
 fn merge(mut known: Vec<(String, Seen)>, new: Vec<(String, Seen)>) -> Vec<(String, Seen)> {
     for (name, seen) in new {
+        // One more than there may be: enough to be refused, and every look through them stays short.
+        let has_room = known.len() <= FIELDS_MAX;
         match known.iter_mut().find(|(other, _)| *other == name) {
             Some((_, old)) => *old = std::mem::replace(old, Seen::Nothing).and(seen),
-            None => known.push((name, seen)),
+            None if has_room => known.push((name, seen)),
+            None => {}
         }
     }
     known
@@ -111,8 +114,8 @@ fn of(value: &Value, depth: usize) -> Result<Seen, InferError> {
             Seen::List(Box::new(seen))
         }
         Value::Object(object) => {
-            let mut fields = Vec::with_capacity(object.len());
-            for (name, value) in object {
+            let mut fields = Vec::with_capacity(object.len().min(FIELDS_MAX + 1));
+            for (name, value) in object.iter().take(FIELDS_MAX + 1) {
                 fields.push((name.clone(), of(value, depth + 1)?));
             }
             Seen::Object(fields)
