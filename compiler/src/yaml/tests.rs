@@ -1,6 +1,7 @@
 //! Trees, places and mistakes.
 
 mod messages;
+mod trees;
 
 use proptest::prelude::*;
 
