@@ -195,9 +195,12 @@ fn saved() -> impl Strategy<Value = SavedPlan> {
         prop::collection::btree_map(text(), text(), 0..3),
         prop::collection::vec(offset, 0..3),
         prop::collection::btree_map(text(), applied, 0..3),
+        prop::collection::btree_map(text(), text(), 0..3),
     );
-    (prop::collection::vec(pipeline(), 0..3), inputs)
-        .prop_map(|(pipelines, (files, offsets, applied))| SavedPlan { pipelines, inputs: Inputs { files, offsets, applied } })
+    (prop::collection::vec(pipeline(), 0..3), inputs).prop_map(|(pipelines, (files, offsets, applied, folders))| SavedPlan {
+        pipelines,
+        inputs: Inputs { files, offsets, applied, folders },
+    })
 }
 
 proptest! {
