@@ -29,7 +29,7 @@ const EXPECTS_PER_KLOC_MAX: f64 = 4.0;
 const CLONES_PER_KLOC_MAX: f64 = 12.0;
 const TESTS_PER_CODE_MIN: f64 = 0.7;
 /// Crates that are still below the minimum: where they stand, so that they only go up. An entry goes when its crate is there.
-const TESTS_PER_CODE_RATCHET: &[(&str, f64)] = &[("runtime/connectors", 0.66), ("runtime/cli", 0.58)];
+const TESTS_PER_CODE_RATCHET: &[(&str, f64)] = &[("runtime/cli", 0.58)];
 
 /// Prints every finding, then fails if there is one.
 fn report(rule: &str, findings: &[String]) {

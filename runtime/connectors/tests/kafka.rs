@@ -593,3 +593,70 @@ fn plans_are_kept_in_the_cluster() {
     println!("read after {:?}", start.elapsed());
     assert!(start.elapsed() < Duration::from_secs(3));
 }
+
+/// A reader of committed records that catches up: what it saw, and where the partition ended when it was assigned.
+fn catch_up(pipeline: &Pipeline) -> Seen {
+    let mut source = pipeline.source().unwrap();
+    let mut seen = Seen::default();
+    until("the end that was there on assignment", || {
+        seen.poll(&mut *source);
+        let reached = |held: &Assigned| seen.ends.get(&held.id).copied().or(held.start) >= held.end;
+        (!seen.assigned.is_empty() && seen.assigned.values().all(reached)).then_some(())
+    });
+    seen.commit(&mut *source);
+    seen
+}
+
+/// A producer of transactions.
+fn transactional(id: &str) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", variable("KPIPE_TEST_KAFKA")).set("transactional.id", id);
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(LIMIT).unwrap();
+    producer
+}
+
+fn send(producer: &BaseProducer, topic: &str, key: &str, values: std::ops::Range<usize>) {
+    for number in values {
+        let value = number.to_string();
+        producer.send(BaseRecord::to(topic).partition(0).key(key).payload(&value)).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(LIMIT).unwrap();
+}
+
+#[test]
+fn the_end_is_reached_where_the_last_offsets_hold_no_record() {
+    let topic = topic("no-record", 1, 0);
+    let producer = transactional(&topic);
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "k", 0..3);
+    producer.commit_transaction(LIMIT).unwrap();
+    let committed = Pipeline::new(&topic, &topic);
+    assert_eq!(catch_up(&committed).values.len(), 3, "behind the last record stands a commit marker");
+
+    // 3 is the marker: a group that another client left there has nothing but markers and what was given up before it.
+    let at_marker = Pipeline::new(&unique("at-marker"), &topic);
+    commit_as(&at_marker, &topic, 3);
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "k", 3..2_000);
+    producer.abort_transaction(LIMIT).unwrap();
+    let seen = catch_up(&at_marker);
+    assert_eq!((seen.values.len(), seen.ends.len()), (0, 1), "no record, yet the position moved");
+
+    producer.begin_transaction().unwrap();
+    send(&producer, &topic, "k", 0..5);
+    let seen = catch_up(&at_marker);
+    assert_eq!(seen.values.len(), 0, "an open transaction lies behind the end of a reader of committed records");
+    producer.commit_transaction(LIMIT).unwrap();
+    assert_eq!(catch_up(&at_marker).values.len(), 5);
+}
+fn commit_as(pipeline: &Pipeline, topic: &str, offset: i64) {
+    use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+    use rdkafka::{Offset, TopicPartitionList};
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", variable("KPIPE_TEST_KAFKA")).set("group.id", &pipeline.name);
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+}

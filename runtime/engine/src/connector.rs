@@ -48,7 +48,8 @@ pub struct OpenRequest<'a> {
     pub task: usize,
     /// The connector's options.
     pub endpoint: &'a Endpoint,
-    /// The statements of the pipeline. A store is opened once per bucket, with the statements that write to it.
+    /// The statements of the pipeline. A store is opened once per bucket, with the statements that write to it. For a look at the dead-letter
+    /// topic: one that is from nowhere (`from` is empty).
     pub routes: &'a [Route],
     /// Reads secrets.
     pub secrets: &'a dyn Secrets,

@@ -1,5 +1,7 @@
 //! Text files: read once or followed while they grow, and written line by line.
 
+mod book;
+mod followed;
 mod glob;
 mod lines;
 mod output;
@@ -10,6 +12,7 @@ mod source;
 mod spec;
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use kpipe_compiler::plan::Options;
@@ -19,7 +22,7 @@ use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use crate::files::{DiskPlans, disk};
 use positions::Positions;
 use scan::Wanted;
-use source::{FileSource, Mode, Settings};
+use source::{FileSource, LEFT_WAIT, Mode, Settings};
 
 /// The connector.
 pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
@@ -43,7 +46,7 @@ fn settings(request: &OpenRequest<'_>) -> Result<Settings, ConnectorError> {
     let options = &request.endpoint.options;
     let mode = if options.text("mode") == Some("once") { Mode::Once } else { Mode::Tail };
     let line_bytes_max = options.bytes("line_max").unwrap_or(LINE_BYTES_MAX);
-    Ok(Settings { dir: dir(options)?, mode, line_bytes_max, wanted: Wanted::of(request.routes)? })
+    Ok(Settings { dir: dir(options)?, mode, line_bytes_max, wanted: Wanted::of(request.routes)?, left_wait: LEFT_WAIT })
 }
 
 fn positions_path(request: &OpenRequest<'_>, settings: &Settings) -> PathBuf {
@@ -99,25 +102,42 @@ fn inspect_source(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorErro
         missing.about(About::Name(name.to_owned())).help("correct the name in FROM, or `dir`")
     });
     let saved_path = positions_path(request, &settings);
-    let saved = positions::look(&saved_path)?;
+    let book = positions::look(&saved_path)?;
     let mut partitions = Vec::new();
+    let mut known = Vec::new();
+    for (left, file) in source::unfinished(&book, &saved_path, dir, &settings.wanted)? {
+        let Some(metadata) = file.and_then(|file| file.metadata().ok()) else { continue };
+        known.push((left.name.clone(), metadata.ino()));
+        partitions.push(partition(&left.name, metadata.len(), Some(left.position)));
+    }
     for name in found.keys() {
         let path = dir.join(name);
         let failed = |error: std::io::Error| disk::failed("read", &path, &error);
         let file = File::open(&path).map_err(failed)?;
-        let committed = saved.get(name);
-        let start = positions::resume(&saved_path, &path, committed, &file)?;
-        partitions.push(PartitionInspection {
-            topic: name.clone(),
-            partition: 0,
-            low: lines::position(0),
-            high: lines::position(file.metadata().map_err(failed)?.len()),
-            committed: committed.map(|saved| lines::position(saved.position)),
-            start: lines::position(start),
-        });
+        let metadata = file.metadata().map_err(failed)?;
+        let is_known =
+            |(left, inode): &(String, u64)| *inode == metadata.ino() && (left == name || !book::leads_to(&dir.join(left), *inode));
+        if known.iter().any(is_known) {
+            continue;
+        }
+        match book.recognise(dir, name, &file).map_err(failed)? {
+            Some((generation, _)) if book.is_done(generation) => {}
+            saved => partitions.push(partition(name, metadata.len(), saved.map(|(_, position)| position))),
+        }
     }
     let missing = if settings.mode == Mode::Once { missing.collect() } else { Vec::new() };
     Ok(Inspection { system, partitions, missing })
+}
+
+fn partition(name: &str, bytes: u64, committed: Option<u64>) -> PartitionInspection {
+    PartitionInspection {
+        topic: name.to_owned(),
+        partition: 0,
+        low: lines::position(0),
+        high: lines::position(bytes),
+        committed: committed.map(lines::position),
+        start: lines::position(committed.unwrap_or(0)),
+    }
 }
 
 #[cfg(test)]

@@ -1,48 +1,24 @@
 //! How far each file was read, in a small JSON file that is replaced whole and forced to the disk.
-//!
-//! A file is known by its name, its inode and its first bytes, so that another file under the same name is not taken for it.
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
-use serde::{Deserialize, Serialize};
 
+use super::book::{Book, Generation, Saved, VERSION};
 use crate::files::{disk, keys};
 
 /// Positions are written at most this often, and always before a stop: what is lost by a crash is read again.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
-
-/// Bytes at the start of a file that tell it from another one.
-const HEAD_BYTES: u64 = 256;
-
-/// The content of the file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    version: u32,
-    files: BTreeMap<String, SavedFile>,
-}
-
-/// One file that was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SavedFile {
-    /// The next byte to read.
-    pub(super) position: u64,
-    inode: u64,
-    head_bytes: u64,
-    head: String,
-}
 
 /// The positions of one pipeline.
 #[derive(Debug)]
 pub(super) struct Positions {
     path: PathBuf,
     dir: PathBuf,
-    saved: Saved,
+    book: Book,
     changed: bool,
     written: Option<Instant>,
     /// Held as long as this process reads for the pipeline.
@@ -78,34 +54,53 @@ impl Positions {
             }
             Err(TryLockError::Error(error)) => return Err(disk::failed("lock", &lock_path, &error)),
         }
-        let saved = load(&path)?;
-        Ok(Self { path, dir: dir.to_owned(), saved, changed: false, written: None, _lock: lock })
+        let mut book = look(&path)?;
+        book.prune(dir).map_err(|error| disk::failed("read", dir, &error))?;
+        Ok(Self { path, dir: dir.to_owned(), book, changed: false, written: None, _lock: lock })
     }
 
-    /// Where reading of a file goes on; 0 if it was never read.
-    ///
-    /// # Errors
-    /// The file is not the one that was read, or is shorter than that.
-    pub(super) fn start(&self, name: &str, file: &File) -> Result<u64, ConnectorError> {
-        resume(&self.path, &self.dir.join(name), self.saved.files.get(name), file)
+    /// Where they are saved.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Notes that the file with this inode is safe up to a position, and writes that down if it is time to.
+    /// What they say.
+    pub(super) fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// A name leads to a file that was never read.
     ///
     /// # Errors
-    /// The positions cannot be written.
-    pub(super) fn commit(&mut self, name: &str, inode: u64, position: u64) -> Result<(), ConnectorError> {
-        let saved = match self.saved.files.get(name) {
-            Some(known) if known.inode == inode && known.position == position => return Ok(()),
-            Some(known) if known.inode == inode && known.head_bytes == HEAD_BYTES => SavedFile { position, ..known.clone() },
-            _ => {
-                let path = self.dir.join(name);
-                describe(&path, inode, position).map_err(|error| disk::failed("read", &path, &error))?
-            }
-        };
-        self.saved.files.insert(name.to_owned(), saved);
+    /// The directory cannot be read.
+    pub(super) fn begin(&mut self, name: &str) -> Result<Generation, ConnectorError> {
         self.changed = true;
+        self.book.prune(&self.dir).map_err(|error| disk::failed("read", &self.dir, &error))?;
+        Ok(self.book.begin(name))
+    }
+
+    /// Notes that a generation is safe up to a position, and writes that down if it is time to. It has this inode, and is this file if it
+    /// can still be opened.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the positions cannot be written.
+    pub(super) fn commit(&mut self, generation: Generation, inode: u64, file: Option<&File>, position: u64) -> Result<(), ConnectorError> {
+        let path = self.dir.join(self.book.name(generation));
+        let news = self.book.commit(generation, inode, file, position).map_err(|error| disk::failed("read", &path, &error))?;
+        self.changed |= news;
         self.write_if_due()
+    }
+
+    /// All of a generation is safe, and no more of it comes.
+    pub(super) fn finish(&mut self, generation: Generation) {
+        self.changed = true;
+        self.book.finish(generation);
+    }
+
+    /// A generation is not there any more.
+    pub(super) fn forget(&mut self, generation: Generation) {
+        self.changed = true;
+        self.book.forget(generation);
     }
 
     /// Writes what is not written yet, at most once a second.
@@ -124,7 +119,7 @@ impl Positions {
         if !self.changed {
             return Ok(());
         }
-        let text = serde_json::to_vec_pretty(&self.saved)
+        let text = serde_json::to_vec_pretty(&self.book.saved())
             .map_err(|error| ConnectorError::new(ErrorKind::Bug, format!("positions cannot be written as JSON: {error}")))?;
         disk::replace(&self.path, &text).map_err(|error| disk::failed("write", &self.path, &error))?;
         self.changed = false;
@@ -145,32 +140,10 @@ impl Drop for Positions {
 ///
 /// # Errors
 /// The file cannot be read or understood.
-pub(super) fn look(path: &Path) -> Result<BTreeMap<String, SavedFile>, ConnectorError> {
-    Ok(load(path)?.files)
-}
-
-/// See [`Positions::start`].
-pub(super) fn resume(positions: &Path, path: &Path, saved: Option<&SavedFile>, file: &File) -> Result<u64, ConnectorError> {
-    let Some(saved) = saved else { return Ok(0) };
-    let found = file.metadata().map_err(|error| disk::failed("read", path, &error))?;
-    let help = format!("to read it from its start, take its entry out of {}", positions.display());
-    if found.len() < saved.position {
-        let (path, read, now) = (path.display(), saved.position, found.len());
-        let message = format!("{path} was truncated: it was read up to byte {read} and has {now} bytes now");
-        return Err(ConnectorError::new(ErrorKind::LocalIo, message).help(help));
-    }
-    let head = head(file, saved.head_bytes).map_err(|error| disk::failed("read", path, &error))?;
-    if found.ino() != saved.inode || head != saved.head {
-        let message = format!("{} was replaced: it is not the file that was read up to byte {}", path.display(), saved.position);
-        return Err(ConnectorError::new(ErrorKind::LocalIo, message).help(help));
-    }
-    Ok(saved.position)
-}
-
-fn load(path: &Path) -> Result<Saved, ConnectorError> {
+pub(super) fn look(path: &Path) -> Result<Book, ConnectorError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Saved { version: 1, files: BTreeMap::new() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Book::default()),
         Err(error) => return Err(disk::failed("read", path, &error)),
     };
     let broken = |reason: String| {
@@ -178,36 +151,13 @@ fn load(path: &Path) -> Result<Saved, ConnectorError> {
             .help("restore it; without it every file is read from its start")
     };
     let saved: Saved = serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
-    if saved.version == 1 { Ok(saved) } else { Err(broken(format!("it has version {}, not 1", saved.version))) }
-}
-
-/// What to remember of a file. One that was removed or replaced meanwhile is remembered by its inode alone.
-fn describe(path: &Path, inode: u64, position: u64) -> io::Result<SavedFile> {
-    let file = match File::open(path) {
-        Ok(file) if file.metadata()?.ino() == inode => file,
-        Ok(_) => return Ok(SavedFile { position, inode, head_bytes: 0, head: hash(&[]) }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SavedFile { position, inode, head_bytes: 0, head: hash(&[]) }),
-        Err(error) => return Err(error),
-    };
-    let head_bytes = position.min(HEAD_BYTES);
-    Ok(SavedFile { position, inode, head_bytes, head: head(&file, head_bytes)? })
-}
-
-fn head(file: &File, bytes: u64) -> io::Result<String> {
-    let mut data = vec![0; usize::try_from(bytes.min(HEAD_BYTES)).unwrap_or_default()];
-    file.read_exact_at(&mut data, 0)?;
-    Ok(hash(&data))
-}
-
-/// FNV-1a.
-fn hash(data: &[u8]) -> String {
-    let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
+    if saved.version == VERSION { Ok(Book::new(saved)) } else { Err(broken(format!("it has version {}, not {VERSION}", saved.version))) }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 
@@ -215,58 +165,108 @@ mod tests {
         Positions::open(default_path(dir, "p"), dir).unwrap()
     }
 
-    fn inode(file: &File) -> u64 {
-        file.metadata().unwrap().ino()
+    /// Reads up to a position of a file that was never read.
+    fn read(positions: &mut Positions, path: &Path, position: u64) -> Generation {
+        let file = File::open(path).unwrap();
+        let generation = positions.begin(path.file_name().unwrap().to_str().unwrap()).unwrap();
+        positions.commit(generation, file.metadata().unwrap().ino(), Some(&file), position).unwrap();
+        generation
     }
 
-    #[test]
-    fn a_file_that_went_away_is_remembered_by_its_inode() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        fs::write(&path, "one\n").unwrap();
-        let gone = inode(&File::open(&path).unwrap()) + 1;
-        let mut positions = opened(dir.path());
-        positions.commit("a", gone, 4).unwrap();
-        positions.commit("b", gone, 4).unwrap();
-        let error = positions.start("a", &File::open(&path).unwrap()).unwrap_err();
-        assert!(error.message.contains("was replaced"), "{error}");
+    fn known(positions: &Positions, path: &Path) -> Option<(Generation, u64)> {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        positions.book().recognise(path.parent().unwrap(), name, &File::open(path).unwrap()).unwrap()
+    }
+
+    fn position(positions: &Positions, path: &Path) -> Option<u64> {
+        known(positions, path).map(|(_, position)| position)
     }
 
     #[test]
     fn positions_survive() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("a"), "one\ntwo\n").unwrap();
-        let file = File::open(dir.path().join("a")).unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let file = File::open(&path).unwrap();
         let mut positions = opened(dir.path());
-        assert_eq!(positions.start("a", &file).unwrap(), 0);
-        positions.commit("a", inode(&file), 4).unwrap();
-        positions.commit("a", inode(&file), 8).unwrap();
-        assert_eq!(look(&default_path(dir.path(), "p")).unwrap()["a"].position, 4, "the second one waits for its second");
+        assert_eq!(position(&positions, &path), None);
+        let generation = read(&mut positions, &path, 4);
+        positions.commit(generation, file.metadata().unwrap().ino(), Some(&file), 8).unwrap();
+        let saved = look(&default_path(dir.path(), "p")).unwrap();
+        assert_eq!(saved.recognise(dir.path(), "a", &file).unwrap().unwrap().1, 4, "the second one waits for its second");
         drop(positions);
-        assert_eq!(opened(dir.path()).start("a", &file).unwrap(), 8);
+        assert_eq!(position(&opened(dir.path()), &path), Some(8));
     }
 
     #[test]
-    fn another_file_is_noticed() {
+    fn a_file_is_known_by_its_inode_and_its_first_bytes_not_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, renamed) = (dir.path().join("a"), dir.path().join("a.1"));
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let mut positions = opened(dir.path());
+        read(&mut positions, &path, 8);
+        fs::write(&path, "one\n").unwrap();
+        assert_eq!(position(&positions, &path), None, "truncated");
+        fs::write(&path, "TWO\ntwo\nthree\n").unwrap();
+        assert_eq!(position(&positions, &path), None, "same inode, other bytes");
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(position(&positions, &path), Some(8));
+        fs::rename(&path, &renamed).unwrap();
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!((position(&positions, &path), position(&positions, &renamed)), (None, Some(8)), "same bytes, other inode");
+    }
+
+    #[test]
+    fn what_could_not_be_opened_any_more_is_known_by_its_inode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "one\n").unwrap();
+        let mut positions = opened(dir.path());
+        let generation = positions.begin("a").unwrap();
+        positions.commit(generation, fs::metadata(&path).unwrap().ino(), None, 4).unwrap();
+        assert_eq!(position(&positions, &path), Some(4));
+    }
+
+    #[test]
+    fn what_is_done_is_known_as_long_as_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, renamed) = (dir.path().join("a"), dir.path().join("a.1"));
+        fs::write(&path, "one\n").unwrap();
+        let mut positions = opened(dir.path());
+        let first = read(&mut positions, &path, 4);
+        fs::rename(&path, &renamed).unwrap();
+        fs::write(&path, "two\n").unwrap();
+        read(&mut positions, &path, 0);
+        positions.finish(first);
+        drop(positions);
+
+        let positions = opened(dir.path());
+        let (generation, _) = known(&positions, &renamed).unwrap();
+        assert!(positions.book().is_done(generation));
+        let open: Vec<_> = positions.book().unfinished().into_iter().map(|left| (left.name, left.position, left.is_current)).collect();
+        assert_eq!(open, [("a".to_owned(), 0, true)]);
+        drop(positions);
+        fs::remove_file(&renamed).unwrap();
+        drop(opened(dir.path()));
+        let mut positions = opened(dir.path());
+        positions.begin("b").unwrap();
+        positions.write().unwrap();
+        let text = fs::read_to_string(default_path(dir.path(), "p")).unwrap();
+        assert!(!text.contains("earlier"), "{text}");
+    }
+
+    #[test]
+    fn a_copy_holds_at_least_what_was_read_and_starts_with_the_same_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         fs::write(&path, "one\ntwo\n").unwrap();
         let mut positions = opened(dir.path());
-        positions.commit("a", inode(&File::open(&path).unwrap()), 8).unwrap();
-
-        fs::write(&path, "one\n").unwrap();
-        let error = positions.start("a", &File::open(&path).unwrap()).unwrap_err();
-        assert!(error.message.ends_with("was truncated: it was read up to byte 8 and has 4 bytes now"), "{error}");
-        assert!(error.help.unwrap().contains(".kpipe/positions/p.json"));
-
-        fs::write(&path, "TWO\ntwo\nthree\n").unwrap();
-        let error = positions.start("a", &File::open(&path).unwrap()).unwrap_err();
-        assert!(error.message.contains("was replaced"), "same inode, other bytes: {error}");
-
-        fs::rename(&path, dir.path().join("a.1")).unwrap();
-        fs::write(&path, "one\ntwo\nthree\n").unwrap();
-        let error = positions.start("a", &File::open(&path).unwrap()).unwrap_err();
-        assert!(error.message.contains("was replaced"), "same bytes, other inode: {error}");
+        let generation = read(&mut positions, &path, 8);
+        for (name, text) in [("0-other", "eno\ntwo\nthree\n"), ("1-short", "one\n"), ("2-copy", "one\ntwo\nthree\n")] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let copied = |bytes| positions.book().copied(dir.path(), generation, bytes).unwrap().map(|file| file.metadata().unwrap().len());
+        assert_eq!((copied(8), copied(14), copied(15)), (Some(14), Some(14), None));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Wanted {
     }
 
     /// The statements that take a file.
-    fn routes(&self, name: &str) -> Vec<usize> {
+    pub(super) fn routes(&self, name: &str) -> Vec<usize> {
         (0..self.globs.len()).filter(|index| self.globs[*index].matches(name)).collect()
     }
 }

@@ -13,6 +13,8 @@ use kpipe_engine::position::{PartitionId, Position};
 
 use super::CONNECTOR;
 
+mod rotation;
+
 struct NoSecrets;
 
 impl Secrets for NoSecrets {
@@ -128,29 +130,6 @@ fn what_was_not_committed_comes_again() {
     first.commit(&[(PartitionId(0), Position(4))]).unwrap();
     drop(first);
     assert_eq!(drain(&mut *source(dir.path(), "tail", &["a"])), ["a 4..8", "a@4[0]=two"]);
-}
-
-#[test]
-fn a_file_that_shrinks_or_is_another_stops() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a");
-    for (change, said) in [("truncate", "was truncated: it had 8 bytes"), ("replace", "was replaced")] {
-        fs::write(&path, "one\ntwo\n").unwrap();
-        let mut tail = source(dir.path(), "tail", &["a"]);
-        drain(&mut *tail);
-        if change == "truncate" {
-            fs::write(&path, "one\n").unwrap();
-        } else {
-            fs::write(dir.path().join("b"), "one\ntwo\nthree\n").unwrap();
-            fs::rename(dir.path().join("b"), &path).unwrap();
-        }
-        let error = tail.poll(Duration::ZERO, Accept::Records).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::LocalIo);
-        assert!(error.message.contains(said) && error.message.contains(path.to_str().unwrap()), "{error}");
-        drop(tail);
-        fs::remove_dir_all(dir.path().join(".kpipe")).unwrap();
-        fs::remove_file(&path).unwrap();
-    }
 }
 
 #[test]

@@ -27,13 +27,11 @@ impl Commits {
         Some(&self.sent)
     }
 
-    /// The answer to the request: everything but `again` is done, and that is sent once more unless something newer is wanted.
-    pub(super) fn answered(&mut self, again: &[PartitionId]) {
-        for (id, position) in std::mem::take(&mut self.sent) {
-            if again.contains(&id) {
-                self.want(id, position);
-            }
-        }
+    /// The answer to the request: everything but `again` is confirmed, and that is sent once more unless something newer is wanted.
+    pub(super) fn answered(&mut self, again: &[PartitionId]) -> Vec<(PartitionId, Position)> {
+        let (again, confirmed): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sent).into_iter().partition(|(id, _)| again.contains(id));
+        again.into_iter().for_each(|(id, position)| self.want(id, position));
+        confirmed
     }
 
     /// The request could not be sent at all.
@@ -42,10 +40,9 @@ impl Commits {
         self.answered(&all);
     }
 
-    /// A partition is gone: nothing of it is sent any more.
-    pub(super) fn forget(&mut self, id: PartitionId) {
-        self.wanted.remove(&id);
-        self.sent.remove(&id);
+    /// A partition is gone: nothing of it is sent any more. Returns what was not confirmed.
+    pub(super) fn forget(&mut self, id: PartitionId) -> Option<Position> {
+        self.wanted.remove(&id).max(self.sent.remove(&id))
     }
 
     /// True if something of these partitions is not confirmed.
@@ -80,7 +77,7 @@ mod tests {
         commits.want(A, Position(9));
         commits.want(B, Position(1));
         assert_eq!(sent(&mut commits), None, "one request at a time");
-        commits.answered(&[]);
+        assert_eq!(commits.answered(&[]), [(A, Position(5))]);
         assert_eq!(sent(&mut commits), Some(vec![(A, 9), (B, 1)]));
         assert!(!commits.is_settled());
         commits.answered(&[]);
@@ -107,7 +104,8 @@ mod tests {
         sent(&mut commits);
         commits.want(A, Position(6));
         assert!(commits.holds(&[B, A]) && !commits.holds(&[B]));
-        commits.forget(A);
+        assert_eq!(commits.forget(A), Some(Position(6)), "the newest that was not confirmed");
         assert!(commits.is_settled());
+        assert_eq!(commits.forget(A), None);
     }
 }

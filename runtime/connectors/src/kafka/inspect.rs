@@ -16,7 +16,9 @@ use super::sink::fixed_topic;
 /// Looks at one end of a pipeline; changes nothing.
 pub(super) fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
     let settings = Settings::new(request)?;
-    if is_sink(&request.endpoint.options) { sink(request, &settings) } else { source(request, &settings) }
+    // Dead letters have no FROM, and perhaps only the options of the source that they come from.
+    let has_letters = request.routes.iter().any(|route| route.from.is_empty());
+    if has_letters || is_sink(&request.endpoint.options) { sink(request, &settings) } else { source(request, &settings) }
 }
 
 fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, ConnectorError> {
@@ -112,6 +114,22 @@ mod tests {
         assert!(found.missing[0].help.as_ref().unwrap().contains("topic: { create: true }"), "{found:?}");
         let sink = sink.with(&[("topic.create", OptionValue::Boolean(true))]);
         assert!(inspect(&sink.request()).unwrap().missing.is_empty());
+    }
+
+    #[test]
+    fn a_dead_letter_topic_is_looked_for_with_the_options_of_a_source() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("there", 1, 1).unwrap();
+        for (topic, expected) in [("there", 0), ("letters", 1)] {
+            let mut pipeline = Pipeline::new("p", &cluster.bootstrap_servers(), &[topic]);
+            pipeline.routes[0].from.clear();
+            let found = inspect(&pipeline.request()).unwrap();
+            assert_eq!(found.missing.len(), expected, "{found:?}");
+            assert!(found.missing.iter().all(|missing| missing.about == Some(About::Name("letters".to_owned()))));
+            assert!(found.partitions.is_empty());
+            let creating = pipeline.with(&[("topic.create", OptionValue::Boolean(true))]);
+            assert!(inspect(&creating.request()).unwrap().missing.is_empty());
+        }
     }
 
     #[test]

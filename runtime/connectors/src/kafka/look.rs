@@ -205,7 +205,8 @@ pub(super) fn starts<C: ConsumerContext>(
         return Ok(Vec::new());
     }
     let ends = at(consumer, names, Offset::End, wait)?;
-    let mut positions = committed(consumer, names, wait)?;
+    let stands = committed(consumer, names, wait)?;
+    let mut positions = stands.clone();
     let fresh: Vec<_> = names.iter().zip(&positions).filter(|(_, committed)| committed.is_none()).map(|(name, _)| name.clone()).collect();
     if !fresh.is_empty() {
         let point = match from {
@@ -218,9 +219,9 @@ pub(super) fn starts<C: ConsumerContext>(
             *position = found.next().flatten();
         }
     }
-    let starts = names.iter().zip(ends).zip(positions).map(|((name, end), position)| {
+    let starts = names.iter().zip(ends).zip(positions.into_iter().zip(stands)).map(|((name, end), (position, committed))| {
         let end = end.unwrap_or(0);
-        Start { name: name.clone(), position: Position(position.unwrap_or(end)), end: Position(end) }
+        Start { name: name.clone(), position: Position(position.unwrap_or(end)), end: Position(end), committed: committed.map(Position) }
     });
     Ok(starts.collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! | part | module |
 //! |---|---|
-//! | the source: group membership, batches, commits | `source`, on `rebalance` and `commits` (no IO) and `member` (callbacks) |
+//! | the source: group membership, batches, commits | `source`, on `rebalance`, `commits` and `kept` (no IO) and `member` (callbacks) |
 //! | the sink: producing, acknowledgements | `sink`, on `ledger` (no IO) |
 //! | questions and changes to a cluster | `look`, `admin` |
 //! | what a plan shows, where it is kept | `inspect`, `plans` |
@@ -14,6 +14,7 @@ mod failure;
 mod ffi;
 mod health;
 mod inspect;
+mod kept;
 mod ledger;
 mod look;
 mod member;

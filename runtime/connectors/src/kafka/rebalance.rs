@@ -34,6 +34,9 @@ pub(super) struct Partition {
     pub(super) position: Position,
     /// Its end when it was assigned.
     pub(super) end: Position,
+    /// Where it started, and where the group stood as far as this member knows.
+    pub(super) start: Position,
+    pub(super) committed: Option<Position>,
 }
 
 /// How far a partition is on its way out.
@@ -53,18 +56,20 @@ pub(super) struct Start {
     pub(super) name: Named,
     pub(super) position: Position,
     pub(super) end: Position,
+    /// Where the group stands, if it ever committed.
+    pub(super) committed: Option<Position>,
 }
 
 impl Share {
     /// Takes partitions in.
     pub(super) fn assign(&mut self, starts: Vec<Start>) -> Vec<Assigned> {
         let mut assigned = Vec::with_capacity(starts.len());
-        for Start { name, position, end } in starts {
+        for Start { name, position, end, committed } in starts {
             let id = PartitionId(self.next_id);
             self.next_id += 1;
             let (topic, partition) = (Arc::clone(&name.0), name.1);
             assigned.push(Assigned { id, topic, partition, start: Some(position), end: Some(end) });
-            self.partitions.insert(id, Partition { name, state: State::Reading, position, end });
+            self.partitions.insert(id, Partition { name, state: State::Reading, position, end, start: position, committed });
         }
         assigned
     }
@@ -102,6 +107,13 @@ impl Share {
         Some(Delta::new(start, partition.position))
     }
 
+    /// The group stands here now.
+    pub(super) fn confirmed(&mut self, id: PartitionId, position: Position) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            partition.committed = Some(position);
+        }
+    }
+
     /// The partition of this number.
     pub(super) fn get(&self, id: PartitionId) -> Option<&Partition> {
         self.partitions.get(&id)
@@ -132,7 +144,7 @@ mod tests {
     }
 
     fn start(topic: &str, partition: i32, position: i64) -> Start {
-        Start { name: named(topic, partition), position: Position(position), end: Position(100) }
+        Start { name: named(topic, partition), position: Position(position), end: Position(100), committed: None }
     }
 
     fn states(share: &Share) -> Vec<(u32, State)> {

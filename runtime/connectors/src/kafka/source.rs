@@ -20,6 +20,7 @@ use super::commits::Commits;
 use super::failure::{self, Place};
 use super::ffi::{self, Queue, QueueError, Scratch};
 use super::health::Change;
+use super::kept::Kept;
 use super::look::{self, From, Look};
 use super::member::{GroupEvent, Member};
 use super::options::SourceOptions;
@@ -54,6 +55,7 @@ pub(super) struct KafkaSource {
     signal: Arc<Signal>,
     share: Share,
     commits: Commits,
+    kept: Kept,
     /// An assignment whose start offsets are not known yet.
     resolving: Option<Vec<Named>>,
     /// Nothing that failed for now is tried again before.
@@ -99,6 +101,7 @@ impl KafkaSource {
             signal,
             share: Share::default(),
             commits: Commits::default(),
+            kept: Kept::default(),
             resolving: None,
             pause_until: Instant::now(),
             pending: VecDeque::new(),
@@ -148,7 +151,7 @@ impl KafkaSource {
             GroupEvent::Revoke { names, lost } => {
                 let ids = self.share.revoke(&names, lost);
                 if lost {
-                    ids.iter().for_each(|id| self.commits.forget(*id));
+                    self.put_aside(&ids);
                 }
                 if ids.is_empty() {
                     self.release(&[])?;
@@ -162,25 +165,34 @@ impl KafkaSource {
                 for ((topic, partition), code) in refused {
                     let id = self.share.id(&topic, partition);
                     match failure::kind(code) {
-                        ErrorKind::Unreachable => again.extend(id),
-                        ErrorKind::Fenced => id.into_iter().for_each(|id| self.commits.forget(id)),
+                        // Fenced: the group went on without this member, which joins anew or is told that the partition is lost.
+                        ErrorKind::Unreachable | ErrorKind::Fenced => again.extend(id),
                         _ => return Err(self.place().code(code, &format!("offset commit of topic {topic:?} partition {partition}"), "")),
                     }
                 }
-                self.commits.answered(&again);
+                for (id, position) in self.commits.answered(&again) {
+                    self.share.confirmed(id, position);
+                }
                 self.pause_until = if again.is_empty() { self.pause_until } else { Instant::now() + PAUSE };
             }
             GroupEvent::CommitFailed(code) => match failure::kind(code) {
-                ErrorKind::Unreachable => {
+                ErrorKind::Unreachable | ErrorKind::Fenced => {
                     self.commits.unsent();
                     self.pause_until = Instant::now() + PAUSE;
                 }
-                // The group went on without this member: its partitions are taken away next.
-                ErrorKind::Fenced => self.commits.answered(&[]),
                 _ => return Err(self.place().code(code, &format!("offset commit of group {:?}", self.group), "")),
             },
         }
         Ok(())
+    }
+
+    /// These partitions go: what was not confirmed of them is made up for if they come back.
+    fn put_aside(&mut self, ids: &[PartitionId]) {
+        for id in ids {
+            if let (Some(safe), Some(partition)) = (self.commits.forget(*id), self.share.get(*id)) {
+                self.kept.keep(partition, safe);
+            }
+        }
     }
 
     /// A failure that librdkafka reports of the client as a whole.
@@ -201,7 +213,7 @@ impl KafkaSource {
     /// Finds out where an assignment starts, then takes it.
     fn resolve(&mut self) -> Result<(), ConnectorError> {
         let Some(names) = self.resolving.take() else { return Ok(()) };
-        let starts = match look::starts(&self.consumer, &names, self.from, RESOLVE_WAIT) {
+        let mut starts = match look::starts(&self.consumer, &names, self.from, RESOLVE_WAIT) {
             Ok(starts) => starts,
             Err(error) if look::passes(&error) => {
                 self.resolving = Some(names);
@@ -210,8 +222,21 @@ impl KafkaSource {
             }
             Err(error) => return Err(self.place().wrapped(&error, &format!("offsets of group {:?}", self.group))),
         };
+        let mut late = Vec::new();
+        for start in &mut starts {
+            let safe = self.kept.take(&start.name, start.committed, start.end);
+            late.push(safe);
+            start.position = safe.unwrap_or(start.position);
+        }
+        self.kept.assigned();
         let list = look::list(starts.iter().map(|start| (&start.name, Offset::Offset(start.position.0))));
         let assigned = self.share.assign(starts);
+        for (partition, safe) in assigned.iter().zip(late) {
+            if let Some(safe) = safe {
+                tracing::info!(topic = %partition.topic, partition = partition.partition, offset = safe.0, "the commit is made up for");
+                self.commits.want(partition.id, safe);
+            }
+        }
         for partition in &assigned {
             let mut queue = Queue::partition(self.consumer.clone(), &partition.topic, partition.partition)
                 .ok_or_else(|| self.place().error(ErrorKind::Bug, "an assigned partition without a queue"))?;
@@ -337,7 +362,7 @@ impl Source for KafkaSource {
         let deadline = Instant::now() + wait;
         loop {
             self.serve()?;
-            if self.commits.is_settled() {
+            if self.commits.is_settled() && self.kept.is_settled() {
                 return Ok(());
             }
             let now = Instant::now();
@@ -359,13 +384,11 @@ impl Source for KafkaSource {
             }
             tracing::warn!("partitions are given away before their offsets were confirmed, their next owner reads again: {error}");
         }
+        let leaving = |id: &PartitionId| self.share.get(*id).is_some_and(|partition| partition.state != State::Reading);
+        let leaving: Vec<_> = partitions.iter().copied().filter(leaving).collect();
+        self.put_aside(&leaving);
         let done = self.share.release(partitions);
-        for id in partitions {
-            if self.share.get(*id).is_none() {
-                self.queues.remove(id);
-                self.commits.forget(*id);
-            }
-        }
+        self.queues.retain(|id, _| self.share.get(*id).is_some());
         let Some(names) = done else { return Ok(()) };
         look::list(names.iter().map(|name| (name, Offset::Invalid)))
             .and_then(|list| self.consumer.incremental_unassign(&list))

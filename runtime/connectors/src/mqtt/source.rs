@@ -85,7 +85,9 @@ impl MqttSource {
             spoke_at: now,
             ping_at: None,
         };
-        source.connect();
+        if !source.subscriptions.is_empty() {
+            source.connect();
+        }
         Ok(source)
     }
 
@@ -316,3 +318,6 @@ pub(super) fn probe(request: &OpenRequest<'_>) -> Result<String, ConnectorError>
     connection.leave().map_err(|error| lost(&settings, &error))?;
     Ok(format!("MQTT broker at {}", settings.address()))
 }
+
+#[cfg(test)]
+mod tests;

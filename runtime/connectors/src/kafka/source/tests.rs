@@ -247,3 +247,35 @@ fn a_group_starts_where_from_says() {
     let mut source = KafkaSource::open(&pipeline.request()).unwrap();
     assert_eq!(joined(&mut source)[0].start, Some(Position(5)));
 }
+
+#[test]
+fn a_commit_that_an_outage_swallowed_is_made_up_for_when_the_partition_comes_back() {
+    let cluster = cluster(1);
+    testing::fill(&cluster.bootstrap_servers(), "t", 0, 9);
+    let pipeline = pipeline(&cluster, &["t"]);
+    let mut source = KafkaSource::open(&pipeline.request()).unwrap();
+    let id = joined(&mut source)[0].id;
+    read(&mut source, 9);
+    source.commit(&[(id, Position(4))]).unwrap();
+    source.settle(Duration::from_secs(10)).unwrap();
+    cluster.broker_down(1).unwrap();
+    source.commit(&[(id, Position(9))]).unwrap();
+    let lost = until("the loss", || match source.poll(WAIT, Accept::EventsOnly).unwrap() {
+        SourceEvent::Lost(ids) => Some(ids),
+        _ => None,
+    });
+    source.release(&lost).unwrap();
+    let error = source.settle(Duration::from_millis(300)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "nobody knows yet whose the partition is: {error}");
+    assert_eq!(source.commit(&[(id, Position(9))]).unwrap_err().kind, ErrorKind::Fenced);
+    cluster.broker_up(1).unwrap();
+    let assigned = until("the way back", || match source.poll(WAIT, Accept::EventsOnly).unwrap() {
+        SourceEvent::Assigned(assigned) => Some(assigned),
+        _ => None,
+    });
+    assert_eq!(assigned[0].start, Some(Position(9)), "what is safe is not read again");
+    source.settle(Duration::from_secs(10)).unwrap();
+    drop(source);
+    let mut source = KafkaSource::open(&pipeline.request()).unwrap();
+    assert_eq!(joined(&mut source)[0].start, Some(Position(9)), "and the group knows");
+}
