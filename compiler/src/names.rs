@@ -401,6 +401,20 @@ mod tests {
     }
 
     #[test]
+    fn names_are_as_long_as_their_systems_allow() {
+        let x = |count: usize| "x".repeat(count);
+        assert!(check_topic(&x(TOPIC_LENGTH_MAX)).is_ok() && check_topic(&x(TOPIC_LENGTH_MAX + 1)).is_err());
+        assert!(check_folder(&x(PREFIX_BYTES_MAX)).is_ok() && check_folder(&x(PREFIX_BYTES_MAX + 1)).is_err());
+        assert!(MqttFilter::parse(&x(FILTER_BYTES_MAX)).is_ok());
+        let said = |text: &str| MqttFilter::parse(text).unwrap_err().to_string();
+        assert_eq!(said(&x(FILTER_BYTES_MAX + 1)), "an MQTT filter has at most 65535 bytes, this one has 65536");
+        assert_eq!(said("a\0b"), "an MQTT filter cannot contain U+0000");
+        for (length, fits) in [(2, false), (3, true), (63, true), (64, false)] {
+            assert_eq!(BucketTarget::parse(&x(length)).is_ok(), fits, "a bucket of {length}");
+        }
+    }
+
+    #[test]
     fn every_rule_that_has_an_answer_gives_it() {
         assert!(check_topic("a/b").unwrap_err().help().unwrap().contains("249"));
         assert!(MqttFilter::parse("a#").unwrap_err().help().unwrap().contains("a/#"));

@@ -391,4 +391,59 @@ mod tests {
             assert_eq!(at_most_once, can_lose && !straight_into_files, "{facts:?}");
         });
     }
+
+    #[test]
+    fn every_refusal_says_what_where_and_what_to_do() {
+        let asked = Guarantee::AtLeastOnce;
+        let errors = [
+            PromiseError::UnacknowledgedIntoFiles,
+            PromiseError::FilesExactlyOnce,
+            PromiseError::WallClock,
+            PromiseError::RecordsExactlyOnce,
+            PromiseError::NoStableNumber,
+            PromiseError::QosZero(asked),
+            PromiseError::CleanSession(asked),
+            PromiseError::LeaderOnly(asked),
+        ];
+        let shown: Vec<String> = errors
+            .iter()
+            .map(|error| {
+                let causes: Vec<String> = error.causes().iter().map(|(cause, words)| format!("{cause:?} {words}")).collect();
+                format!("{error}\n  {}\n  {}", causes.join("\n  "), error.help())
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        a source that waits for each acknowledgement cannot feed files: a file needs far more records than may wait
+          Sink writes files
+          Source has no position to read again from
+          go through Kafka: one pipeline from MQTT to a topic, one from the topic to files
+        `exactly_once` into files is known, but not supported yet
+          Delivery asked for here
+          use `delivery: at_least_once`: after a crash, only whole ranges of offsets that stand in the object names can come twice
+        `exactly_once` needs file boundaries that come out the same on every replay
+          Delivery asked for here
+          SinkOption("flush.interval") depends on when the process runs
+          SinkOption("flush.idle") depends on when records arrive
+          use `delivery: at_least_once`: Confluent's names hold only the first offset, so another boundary is another object
+        `exactly_once` into a log is known, but not supported yet
+          Delivery asked for here
+          use `delivery: at_least_once`: after a crash, records since the last commit come twice
+        `exactly_once` needs a source whose records keep their number when they come again
+          Delivery asked for here
+          Source sends unacknowledged messages again
+          use `delivery: at_least_once`; an id in the message lets readers drop what comes twice
+        QoS 0 can lose messages, so `at_least_once` cannot be kept
+          Delivery asked for here
+          SourceOption("qos") sent once, acknowledged never
+          set `qos: 1`, or ask for `delivery: at_most_once`
+        a clean session loses what is published while the pipeline is away, so `at_least_once` cannot be kept
+          Delivery asked for here
+          SourceOption("clean_session") the broker forgets the session
+          set `clean_session: false`, or ask for `delivery: at_most_once`
+        `acks: 1` can lose records with the leader of a partition, so `at_least_once` cannot be kept
+          Delivery asked for here
+          SinkOption("acks") acknowledged before it is replicated
+          set `acks: all`, or ask for `delivery: at_most_once`
+        "#);
+    }
 }

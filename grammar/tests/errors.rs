@@ -1424,6 +1424,46 @@ fn limits_are_errors_of_their_own() {
 }
 
 #[test]
+fn limits_say_what_they_are_and_where_they_end() {
+    let columns = (0..=ITEMS_MAX).map(|number| format!("c{number}")).collect::<Vec<_>>().join(",");
+    let (long, deep) = ("a".repeat(NAME_BYTES_MAX + 1), ["a"; PATH_PARTS_MAX + 1].join("."));
+    let nested = "the limits are 32 parentheses and 64 names in a path";
+    for (text, message, begin, expected) in [
+        (" ".repeat(TEXT_BYTES_MAX + 1), "this text has 1048577 bytes; at most 1048576 are read", 0, "split it into several pipelines"),
+        (
+            "INSERT INTO a SELECT * FROM b;".repeat(STATEMENTS_MAX + 1),
+            "a text holds at most 1000 statements",
+            30 * STATEMENTS_MAX,
+            "split it into several pipelines",
+        ),
+        (
+            format!("INSERT INTO a SELECT {columns} FROM b"),
+            "a list holds at most 4096 items",
+            21 + columns.len() - ",c4096".len(),
+            "`*` takes every field",
+        ),
+        (
+            format!("INSERT INTO {long} SELECT * FROM b"),
+            "a name has at most 65535 bytes",
+            12,
+            "no system that kpipe writes to allows longer names",
+        ),
+        (format!("INSERT INTO a SELECT {} FROM b", "f(".repeat(NESTING_MAX + 1)), "the statement is nested deeper than 32", 86, nested),
+        (format!("INSERT INTO a SELECT {deep} FROM b"), "a path is nested deeper than 64", 21 + 2 * PATH_PARTS_MAX, nested),
+    ] {
+        let parsed = parse(&text);
+        let error = &parsed.errors[0];
+        let begins = error.labels().into_iter().flatten().next().map(|label| label.offset());
+        let help = error.help().map(|help| help.to_string());
+        assert_eq!((error.to_string().as_str(), begins, help.as_deref()), (message, Some(begin), Some(expected)));
+    }
+    let many = parse(&"?;".repeat(STATEMENTS_MAX));
+    let last = many.errors.last().unwrap();
+    assert_eq!(last.to_string(), "more than 100 errors in one text");
+    assert_eq!(last.help().map(|help| help.to_string()).as_deref(), Some("the rest was not checked; is this KCQL?"));
+}
+
+#[test]
 fn what_is_within_the_limits_is_read() {
     assert!(codes(&format!("INSERT INTO {} SELECT * FROM b", "a".repeat(NAME_BYTES_MAX))).is_empty());
     assert!(codes(&format!("INSERT INTO a SELECT {} FROM b", ["a"; PATH_PARTS_MAX].join("."))).is_empty());

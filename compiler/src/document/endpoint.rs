@@ -352,6 +352,9 @@ impl<'c, 'n> OptionReader<'c, 'n> {
         let slot = Slot::new(&key, spec);
         for written in written {
             self.document.places.insert(spec.path.to_owned(), OptionPlace { key: written.key, value: written.node.place() });
+            for (index, item) in written.node.items().unwrap_or_default().iter().enumerate() {
+                self.document.places.insert(format!("{}[{index}]", spec.path), OptionPlace { key: written.key, value: item.place() });
+            }
             match self.value(context, slot, spec, written.node) {
                 Ok(value) => self.put(spec.path, value),
                 Err(Absent) => {

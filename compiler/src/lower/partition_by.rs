@@ -152,9 +152,10 @@ fn yaml_items(scope: &mut Scope<'_>) -> Option<Option<Vec<Item>>> {
     if scope.sink_option("partition_by").is_none() {
         return Some(None);
     }
-    let at = scope.sink_at("partition_by");
+    let whole = scope.sink_at("partition_by");
     let mut items = Vec::new();
-    for text in scope.document.sink.options.texts("partition_by") {
+    for (index, text) in scope.document.sink.options.texts("partition_by").into_iter().enumerate() {
+        let at = scope.document.sink.value_at(&format!("partition_by[{index}]")).unwrap_or(whole);
         let Some(names) = split_path(text) else {
             scope.error(PartitionError::NotAPath { item: text.to_owned() }, [(at, "here".to_owned())]);
             return None;

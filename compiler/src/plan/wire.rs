@@ -410,4 +410,16 @@ mod tests {
         }
         assert_eq!(WireError::Truncated { line: 7 }.to_string(), "the plan is cut off after line 7");
     }
+
+    #[test]
+    fn a_text_longer_than_any_plan_is_not_even_looked_at() {
+        let long = " ".repeat(BYTES_MAX + 1);
+        assert_eq!(read(&long).unwrap_err().to_string(), "the file has 67108865 bytes; a plan has at most 67108864");
+        assert!(read(&long[1..]).unwrap_err().to_string().starts_with("this is not a saved plan: EOF while parsing"));
+        let plan = write(&saved());
+        let newer = plan.replacen("\"kpipe_plan\": 1", "\"kpipe_plan\": 2", 1).replacen(env!("CARGO_PKG_VERSION"), "9.9.9", 1);
+        assert_eq!(read(&newer).unwrap_err().to_string(), "the plan has format 2, written by kpipe 9.9.9; this kpipe reads up to format 1");
+        let edited = plan.replace("\"because\"", "\"of course\"");
+        assert_eq!(read(&edited).unwrap_err().to_string(), "the plan was changed after it was made: its checksum does not fit");
+    }
 }

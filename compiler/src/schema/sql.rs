@@ -297,6 +297,27 @@ mod tests {
     }
 
     #[test]
+    fn precisions_have_their_limits() {
+        for good in ["decimal(1,0)", "decimal(38,0)", "decimal(38,38)", "timestamp(3)", "timestamp(6)"] {
+            assert!(parse_type(good).is_ok(), "{good}");
+        }
+        let decimal = "a decimal has 1 to 38 digits, of them at most as many behind the point";
+        let timestamp = "a timestamp has 3 (milliseconds) or 6 (microseconds) digits of a second";
+        for (text, message, help) in [
+            ("decimal(39,0)", decimal, "for example `decimal(12,2)`"),
+            ("decimal(0,0)", decimal, "for example `decimal(12,2)`"),
+            ("decimal(5,6)", decimal, "for example `decimal(12,2)`"),
+            ("timestamp(9)", timestamp, "write `timestamp` or `timestamp(6)`"),
+            ("timestamp(0)", timestamp, "write `timestamp` or `timestamp(6)`"),
+        ] {
+            let (kind, _) = error(text);
+            assert_eq!((kind.to_string().as_str(), kind.help().as_deref()), (message, Some(help)), "{text}");
+        }
+        let deep = format!("{}int{}", "array<".repeat(DEPTH_MAX + 1), ">".repeat(DEPTH_MAX + 1));
+        assert_eq!(error(&deep).0.to_string(), "a type has at most 32 levels");
+    }
+
+    #[test]
     fn synonyms_mean_one_type() {
         for (text, canonical) in [
             ("BIGINT", "bigint"),

@@ -97,11 +97,11 @@ fn patterns_of_dates_without_a_date() {
     );
     says(
         "log: { brokers: [a:1], value: { format: json } }",
-        r#"store: { partition_by: ["_date.yyyy/bb"] }"#,
+        r#"store: { partition_by: [a, "_date.yyyy/bb"] }"#,
         "kcql: |\n  INSERT INTO lake SELECT * FROM t",
         r#"
         error KP0601: `b` is not a letter of a date pattern
-          6:26 "[\"_date.yyyy/bb\"]" in this pattern
+          6:30 "\"_date.yyyy/bb\"" in this pattern
           help: text that is meant as it is stands in quotes: 'year'=yyyy
         "#,
     );
@@ -229,7 +229,7 @@ fn options_of_folders_that_do_not_fit() {
         "kcql: |\n  INSERT INTO lake SELECT * FROM t",
         r#"
         error KP0611: `a..b` is not a path
-          6:26 "[a..b]" here
+          6:27 "a..b" here
           help: as in PARTITIONBY: `country`, `meta.site`, `_partition`, _date.`yyyy/MM/dd`
         "#,
     );
@@ -239,7 +239,7 @@ fn options_of_folders_that_do_not_fit() {
         "kcql: |\n  INSERT INTO lake SELECT * FROM t",
         r#"
         error KP0611: ``a` is not a path
-          6:26 "[\"`a\"]" here
+          6:27 "\"`a\"" here
           help: as in PARTITIONBY: `country`, `meta.site`, `_partition`, _date.`yyyy/MM/dd`
         "#,
     );
