@@ -193,3 +193,90 @@ impl Lookups for HostLookups {
         self.sampled.get(pipeline).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+    use std::path::Path;
+
+    use kpipe_compiler::schema::infer_schema;
+
+    use super::*;
+    use crate::host::Terminal;
+    use crate::host::tests::with_host;
+
+    const INFERRED: &str = "\
+version: 1
+pipeline: lake
+source:
+  kafka: { brokers: [\"a:1\"], value: { format: json, schema: infer }, tls: { ca: ca.pem } }
+sink:
+  local: { dir: out, format: parquet }
+kcql: INSERT INTO t SELECT * FROM t
+";
+
+    fn compiled(dir: &Path, mode: Mode, sampler: Option<Sampler<'_>>) -> Result<Compiled, Failure> {
+        with_host(dir, Terminal::default(), |_| None, |host| compile(host, &[PathBuf::from(".")], None, mode, sampler)).0
+    }
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".git")).unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn a_schema_to_infer_is_asked_for_once_with_the_paths_of_its_pipeline() {
+        let dir = tree(&[("a/p.yaml", INFERRED)]);
+        let asked = RefCell::new(Vec::new());
+        let sampler = |pipelines: &[Pipeline]| {
+            asked.borrow_mut().extend(pipelines.iter().map(|pipeline| pipeline.source.options.text("tls.ca").unwrap().to_owned()));
+            let schema = infer_schema(&[br#"{"id":1,"name":"x"}"#.as_slice()]).unwrap();
+            Ok(pipelines.iter().map(|pipeline| (pipeline.name.clone(), schema.clone())).collect())
+        };
+        let found = compiled(dir.path(), Mode::Plan, Some(&sampler)).unwrap();
+        assert_eq!(asked.into_inner(), [dir.path().join("a/ca.pem").display().to_string()]);
+        let unit = &found.pipelines[0];
+        assert!(unit.pipeline.sampled.is_some() && unit.folder == "a", "{unit:?}");
+        assert_eq!(unit.pipeline.source.options.text("tls.ca"), Some("ca.pem"), "the plan keeps it as it is written");
+    }
+
+    #[test]
+    fn without_a_sampler_or_with_one_that_fails_there_is_no_pipeline() {
+        let dir = tree(&[("p.yaml", INFERRED)]);
+        let offline = compiled(dir.path(), Mode::Plan, None).unwrap();
+        assert!(offline.has_errors && offline.pipelines.is_empty());
+        let failing = |_: &[Pipeline]| Err(Failure::new(crate::exit::Exit::Unreachable, "nobody answers"));
+        assert_eq!(compiled(dir.path(), Mode::Plan, Some(&failing)).unwrap_err().exit, crate::exit::Exit::Unreachable);
+        assert!(!compiled(dir.path(), Mode::Check, None).unwrap().has_errors, "a check looks at no records");
+    }
+
+    #[test]
+    fn findings_name_their_pipeline_and_the_path_of_their_key() {
+        let broken = INFERRED
+            .replace("schema: infer", "schema: { id: bigint }")
+            .replace("dir: out", "dir: out, flsh: 1")
+            .replace("SELECT *", "SELCT *");
+        let found = compiled(tree(&[("p.yaml", &broken)]).path(), Mode::Check, None).unwrap();
+        let named: Vec<(Option<&str>, Option<&str>)> =
+            found.findings.iter().map(|finding| (finding.pipeline.as_deref(), finding.yaml_path.as_deref())).collect();
+        assert_eq!(named, [(Some("lake"), Some("sink.local.flsh")), (Some("lake"), Some("kcql"))]);
+    }
+
+    #[test]
+    fn every_file_that_was_read_has_a_fingerprint() {
+        let text = INFERRED.replace("brokers: [\"a:1\"]", "use: k").replace("schema: infer", "schema: { id: bigint }");
+        let connections = "version: 1\nconnections: { k: { kafka: { brokers: [\"a:1\"] } } }\n";
+        let dir = tree(&[("a/p.yaml", &text), ("connections.yaml", connections)]);
+        let found = compiled(dir.path(), Mode::Check, None).unwrap();
+        assert_eq!(found.fingerprints.keys().collect::<Vec<_>>(), ["a/p.yaml", "connections.yaml"]);
+        assert!(found.fingerprints.values().all(|print| print.len() == 64));
+        assert_eq!((found.files, found.read), (1, 1));
+    }
+}

@@ -121,3 +121,91 @@ fn target(route: &Route) -> Option<&String> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kpipe_compiler::plan::Pipeline;
+
+    use super::*;
+    use crate::compile::{Compiled, HostLookups};
+    use crate::load::{Group, TextFile};
+
+    const PIPELINE: &str = "\
+version: 1
+pipeline: orders
+source:
+  kafka: { brokers: [\"a:1\"], sasl: { mechanism: PLAIN, username: u, password: hunter2 }, value: { format: json } }
+errors: { tolerance: all, dead_letter: { topic: orders.dlq } }
+sink:
+  s3: { use: lake, format: json }
+kcql: |
+  INSERT INTO raw:orders SELECT * FROM orders;
+  INSERT INTO cold:other SELECT * FROM other
+";
+    const CONNECTIONS: &str = "version: 1\nconnections:\n  lake: { s3: { endpoint: \"http://minio:9000\", region: eu } }\n";
+
+    fn file(name: &str, text: &str) -> TextFile {
+        TextFile { name: name.to_owned(), path: name.into(), text: text.to_owned() }
+    }
+
+    fn orders() -> (Pipeline, Origin) {
+        let lookups = HostLookups { env: std::sync::Arc::new(|_: &str| None), dir: "".into(), sampled: std::collections::BTreeMap::new() };
+        let mut compiled = Compiled::default();
+        let pipelines = vec![file("p.yaml", PIPELINE)];
+        let group = Group { pipelines, connections: Some(file("connections.yaml", CONNECTIONS)), profile: None };
+        compiled.add(group, &lookups, kpipe_compiler::sources::Mode::Plan, None).unwrap();
+        assert!(!compiled.has_errors, "{:?}", compiled.findings);
+        let unit = compiled.pipelines.remove(0);
+        (unit.pipeline, unit.origin.unwrap())
+    }
+
+    /// `file:line text path` of what a failure is about.
+    fn found(end: End, about: Option<About>) -> String {
+        let (pipeline, origin) = orders();
+        let Subject { pipeline: name, yaml_path, at } = origin.subject(&pipeline, end, about.as_ref());
+        assert_eq!(name, "orders");
+        let (document, mark) = at.unwrap();
+        let text = if document.name == "p.yaml" { PIPELINE } else { CONNECTIONS };
+        format!("{}:{} {} {}", document.name, mark.begin.line, &text[mark.span], yaml_path.unwrap())
+    }
+
+    #[test]
+    fn a_failure_finds_the_option_or_the_name_that_it_is_about() {
+        let name = |name: &str| Some(About::Name(name.to_owned()));
+        let option = |option| Some(About::Option(option));
+        for (end, about, place) in [
+            (End::Source, option("brokers"), "p.yaml:4 [\"a:1\"] source.kafka.brokers"),
+            (End::Source, option("sasl.mechanism"), "p.yaml:4 PLAIN source.kafka.sasl.mechanism"),
+            (End::Source, name("other"), "p.yaml:10 other kcql"),
+            (End::Sink, name("raw"), "p.yaml:9 raw:orders kcql"),
+            (End::Sink, name("cold"), "p.yaml:10 cold:other kcql"),
+            (End::Sink, option("endpoint"), "connections.yaml:3 \"http://minio:9000\" connections.lake.s3.endpoint"),
+            (End::DeadLetter, name("orders.dlq"), "p.yaml:5 { topic: orders.dlq } errors.dead_letter"),
+        ] {
+            assert_eq!(found(end, about.clone()), place, "{about:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_leads_to_the_nearest_that_is() {
+        for (end, about) in [
+            (End::Source, None),
+            (End::Source, Some(About::Option("tls.ca"))),
+            (End::Source, Some(About::Name("nobody".to_owned()))),
+            (End::Sink, Some(About::Option("credentials.access_key"))),
+        ] {
+            let place = found(end, about);
+            let side = if end == End::Source { "source" } else { "sink" };
+            assert!(place.starts_with("p.yaml:") && place.contains(side), "{place}");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_failure_holds_no_secret() {
+        let (pipeline, origin) = orders();
+        let subject = origin.subject(&pipeline, End::Source, Some(&About::Option("sasl.password")));
+        let (document, mark) = subject.at.clone().unwrap();
+        assert!(PIPELINE[mark.span].contains("hunter2") && !document.text.text.contains("hunter2"));
+        assert!(!format!("{subject:?}").contains("hunter2"));
+    }
+}

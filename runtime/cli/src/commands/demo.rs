@@ -287,3 +287,79 @@ fn verdict(published: u64, found: &Found) -> Result<Exit, Failure> {
     let failure = failure.code(codes::BUG).help("please report this with the output above");
     Err(if first.is_empty() { failure } else { failure.note(format!("the first missing ids: {}", first.join(", "))) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Terminal;
+    use crate::host::tests::with_host;
+
+    const WHOLE: Found = Found { files: 3, bytes: 4_096, rows: 10, missing: 0, duplicates: 0, strange: 0, first_missing: Vec::new() };
+
+    fn concluded(quiet: bool, found: &Found) -> String {
+        let common = Common { quiet, ..Common::default() };
+        let dir = Path::new("kpipe-demo");
+        let (result, out, _) = with_host(Path::new("."), Terminal::default(), |_| None, |host| conclude(&common, host, dir, 10, found));
+        result.unwrap();
+        out
+    }
+
+    #[test]
+    fn only_every_message_once_is_a_success() {
+        assert_eq!(verdict(10, &WHOLE).unwrap(), Exit::Done);
+        let nothing = verdict(0, &Found::default()).unwrap_err();
+        assert_eq!((nothing.exit, nothing.code), (Exit::Unreachable, Some(codes::UNREACHABLE)));
+        let lost = verdict(10, &Found { rows: 8, missing: 2, first_missing: vec![4, 7], ..WHOLE }).unwrap_err();
+        assert_eq!((lost.exit, lost.notes.as_slice()), (Exit::Bug, ["the first missing ids: 4, 7".to_owned()].as_slice()));
+        let double = verdict(10, &Found { rows: 11, duplicates: 1, ..WHOLE }).unwrap_err();
+        assert!(double.notes.is_empty() && double.message.contains("1 rows are duplicates"), "{double:?}");
+        assert_eq!(verdict(10, &Found { strange: 1, ..WHOLE }).unwrap_err().exit, Exit::Bug);
+    }
+
+    #[test]
+    fn the_end_says_what_came_out_and_how_to_look_at_it() {
+        let good = concluded(false, &WHOLE);
+        assert!(good.contains("10 messages published, 10 rows in 3 Parquet files (4.0 KiB) under kpipe-demo/telemetry"), "{good}");
+        assert!(good.contains("every message is in exactly one row") && good.contains("duckdb -c"), "{good}");
+        let bad = concluded(true, &Found { missing: 2, duplicates: 1, ..WHOLE });
+        assert!(bad.contains("the files are not complete") && bad.contains("missing 2, duplicate 1, never published 0"), "{bad}");
+        assert!(!bad.contains("duckdb"), "quiet: {bad}");
+    }
+
+    #[test]
+    fn a_directory_is_taken_if_it_is_empty_or_a_demo_made_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let prepared = |name: &str| with_host(dir.path(), Terminal::default(), |_| None, |host| prepare(host, Path::new(name))).0;
+        let path = prepared("new/deep").unwrap();
+        assert!(path.join(TOPIC).is_dir() && path.join(MARKER).is_file());
+        fs::write(path.join(TOPIC).join("old.parquet"), "x").unwrap();
+        fs::write(path.join("notes.txt"), "mine").unwrap();
+        prepared("new/deep").unwrap();
+        assert!(!path.join(TOPIC).join("old.parquet").exists(), "files of the demo before are gone");
+        assert_eq!(fs::read_to_string(path.join("notes.txt")).unwrap(), "mine");
+        fs::create_dir(dir.path().join("other")).unwrap();
+        fs::write(dir.path().join("other/x"), "").unwrap();
+        assert_eq!(prepared("other").unwrap_err().exit, Exit::LocalIo);
+    }
+
+    #[test]
+    fn the_addresses_of_the_brokers_are_variables_and_the_rest_is_inherited() {
+        let outer: EnvReader = Arc::new(|name: &str| (name == "HOME").then(|| "/home/x".to_owned()));
+        let env = demo_env(&outer, 1883, "127.0.0.1:9092", Path::new("/d"));
+        for (name, value) in
+            [("KPIPE_DEMO_MQTT_PORT", "1883"), ("KPIPE_DEMO_KAFKA", "127.0.0.1:9092"), ("KPIPE_DEMO_DIR", "/d"), ("HOME", "/home/x")]
+        {
+            assert_eq!(env(name).as_deref(), Some(value), "{name}");
+        }
+        assert_eq!(env("OTHER"), None);
+    }
+
+    #[test]
+    fn its_pipelines_compile_without_a_word() {
+        let env = demo_env(&(Arc::new(|_: &str| None) as EnvReader), 1883, "127.0.0.1:9092", Path::new("/d"));
+        let compiled = with_host(Path::new("."), Terminal::default(), |_| None, |host| compiled(host, &env)).0.unwrap();
+        assert!(compiled.findings.is_empty(), "{:?}", compiled.findings);
+        let names: Vec<&str> = compiled.pipelines.iter().map(|unit| unit.pipeline.name.as_str()).collect();
+        assert_eq!(names, ["demo-mqtt-to-kafka", FILES_PIPELINE]);
+    }
+}

@@ -145,3 +145,81 @@ fn several_pipelines_run_in_one_process() {
     assert!(ran.out.contains("2 to create") && ran.err.contains("one: ") && ran.err.contains("two: "), "{}{}", ran.out, ran.err);
     assert_eq!(place.files().len(), 2);
 }
+
+#[test]
+fn progress_on_a_terminal_is_a_table_and_in_a_pipe_lines() {
+    let mut place = Place::with_pipeline();
+    let piped = place.run("apply pipeline.yaml").expect(Exit::Done).err;
+    assert!(piped.contains("INFO  lines: ") && piped.contains(", 3 in (") && !piped.contains('\x1b'), "{piped:?}");
+    place = Place::with_pipeline();
+    place.at_a_terminal("");
+    let live = place.run("apply pipeline.yaml").expect(Exit::Done).err;
+    assert!(live.contains("pipeline  state") && live.contains("committed"), "{live:?}");
+    assert!(!live.contains(", 3 in ("), "the table says it: {live:?}");
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let mut place = Place::with_pipeline();
+    place.write("broken.yaml", "version: 2\n");
+    let plain = |place: &Place, words: &str| !place.run(words).err.contains('\x1b');
+    assert!(plain(&place, "check broken.yaml"));
+    assert!(!plain(&place, "check broken.yaml --color always"));
+    place.at_a_terminal("");
+    assert!(!plain(&place, "check broken.yaml"));
+    assert!(plain(&place, "check broken.yaml --color never"));
+    place.set("NO_COLOR", "1");
+    assert!(plain(&place, "check broken.yaml"));
+    place.set("NO_GRAPHICS", "1");
+    let line = place.run("check broken.yaml").expect(Exit::Invalid).err;
+    assert!(line.contains("\nbroken.yaml:1:10: error[KP0230]: ") && !line.contains('╭'), "{line}");
+}
+
+#[test]
+fn quiet_says_only_what_went_wrong() {
+    let place = Place::with_pipeline();
+    let ran = place.run("apply pipeline.yaml --quiet").expect(Exit::Done);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    place.write("in/b.jsonl", "no json\n");
+    let ran = place.run("apply pipeline.yaml --quiet").expect(Exit::StoppedByPolicy);
+    assert!(ran.out.is_empty() && ran.err.contains("error[KP1006]"), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn more_words_on_request() {
+    let place = Place::with_pipeline();
+    let one = place.run("apply pipeline.yaml -v").expect(Exit::Done).err;
+    assert!(one.contains("lines: started") && one.contains("lines: committed a.jsonl[0] up to"), "{one}");
+    let place = Place::with_pipeline();
+    let two = place.run("apply pipeline.yaml -vv").expect(Exit::Done).err;
+    assert!(two.lines().count() > one.lines().count(), "{two}");
+}
+
+#[test]
+fn a_bad_record_names_its_pipeline_and_is_met_again() {
+    let place = Place::with_pipeline();
+    place.write("in/a.jsonl", "{\"id\":1}\n{\"id\":\"x\"}\n");
+    let ran = place.run("apply pipeline.yaml --log-format json").expect(Exit::StoppedByPolicy);
+    let last: serde_json::Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
+    assert_eq!((last["level"].as_str(), last["code"].as_str()), (Some("ERROR"), Some("KP1006")));
+    assert!(last["message"].as_str().unwrap().starts_with("lines: "), "{last}");
+    let json = place.run("plan --format json").expect(Exit::Done).json();
+    let start = json["plan"]["pipelines"][0]["live"]["source"]["partitions"][0]["start"].as_i64().unwrap();
+    assert!(start <= 9, "the position is not past the bad record: {start}");
+    place.run("apply pipeline.yaml").expect(Exit::StoppedByPolicy);
+}
+
+#[test]
+fn every_file_is_a_partition_and_numbers_have_limits() {
+    let place = Place::with_pipeline();
+    for name in ["b", "c", "d"] {
+        place.write(&format!("in/{name}.jsonl"), "{\"id\":9,\"site\":\"q\"}\n");
+    }
+    let ran = place.run("apply pipeline.yaml").expect(Exit::Done);
+    assert!(ran.err.contains("6 in"), "{}", ran.err);
+    assert_eq!(place.files().len(), 4);
+    for wrong in ["--tasks 0", "--tasks 257", "--drain-timeout soon", "--http here", "--log-format xml"] {
+        let ran = place.run(&format!("apply pipeline.yaml {wrong}")).expect(Exit::Usage);
+        assert!(ran.err.contains(wrong.split(' ').next().unwrap()), "{}", ran.err);
+    }
+}

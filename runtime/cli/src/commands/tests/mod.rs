@@ -1,6 +1,7 @@
 //! Commands as a user meets them, run in this process: what they print where, what they end with, what they leave behind.
 
 mod apply;
+mod changes;
 mod check;
 mod demo;
 mod fmt;
@@ -167,4 +168,85 @@ fn another_directory_is_entered_first() {
     place.write("deep/pipeline.yaml", "version: 2\n");
     let ran = place.run("--chdir deep check pipeline.yaml --format plain").expect(Exit::Invalid);
     assert!(ran.err.starts_with("pipeline.yaml:1:"), "{}", ran.err);
+}
+
+#[test]
+fn a_bug_is_said_to_be_one_and_no_stack_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("p.yaml"), "version: 1\npipeline: \"${env:X}\"\n").unwrap();
+    let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::empty());
+    let env = |name: &str| if name == "X" { panic!("planted") } else { None };
+    let (dir, env) = (dir.path().to_path_buf(), Arc::new(env));
+    let mut host = Host { out: &mut out, err: &mut err, input: &mut input, terminal: Terminal::default(), dir, env };
+    let exit = crate::run(["kpipe", "plan", "--offline"].map(OsString::from), &mut host);
+    let err = String::from_utf8(err).unwrap();
+    assert_eq!(exit, Exit::Bug);
+    assert!(err.starts_with("error[KP9901]: ") && err.contains("please report"), "{err}");
+}
+
+#[test]
+fn a_failure_is_in_the_document_where_json_was_asked_for() {
+    let place = Place::new();
+    let ran = place.run("check none.yaml --format json").expect(Exit::LocalIo);
+    let json = ran.json();
+    assert_eq!((json["exit"]["code"].as_u64(), json["exit"]["name"].as_str()), (Some(74), Some("local_io")));
+    let found = &json["diagnostics"][0];
+    assert!(found["message"].as_str().unwrap().contains("none.yaml") && found["primary"].is_null(), "{json}");
+    assert_eq!(ran.err, "", "said once");
+    let connector = place.run("connectors pulsar --format json").expect(Exit::Usage).json();
+    assert!(connector["diagnostics"][0]["help"].as_str().unwrap().contains("kafka"), "{connector}");
+}
+
+#[test]
+fn without_words_the_usage_is_shown() {
+    let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::empty());
+    let mut host = Host {
+        out: &mut out,
+        err: &mut err,
+        input: &mut input,
+        terminal: Terminal { out: true, err: true, input: false, width: Some(80) },
+        dir: PathBuf::new(),
+        env: Arc::new(|_: &str| None),
+    };
+    assert_eq!(crate::run([], &mut host), Exit::Usage);
+    let err = String::from_utf8(err).unwrap();
+    assert!(err.contains("Usage:") && err.contains("apply") && out.is_empty(), "{err}");
+}
+
+#[test]
+fn connectors_are_listed_and_described() {
+    let place = Place::new();
+    let list = place.run("connectors").expect(Exit::Done).out;
+    for words in ["kafka    source, sink", "mqtt     source ", "s3       sink ", "file     source, sink", "local    sink "] {
+        assert!(list.contains(words), "`{words}` is missing in\n{list}");
+    }
+    let all = place.run("connectors --format json").expect(Exit::Done).json();
+    for connector in all["connectors"].as_array().unwrap() {
+        let name = connector["name"].as_str().unwrap();
+        let one = place.run(&format!("connectors {name} --format json")).expect(Exit::Done).json();
+        assert_eq!(&one["connector"], connector);
+        let text = place.run(&format!("connectors {name}")).expect(Exit::Done).out;
+        for end in ["source", "sink"] {
+            for option in connector[end]["options"].as_array().into_iter().flatten() {
+                assert!(text.contains(&format!("\n  {}  ", option["path"].as_str().unwrap())), "{name}: {option}");
+            }
+        }
+        let example = text.split("\nExample\n\n").nth(1).unwrap();
+        place.write(&format!("{name}/pipeline.yaml"), example);
+        place.run(&format!("check {name}/pipeline.yaml")).expect(Exit::Done);
+    }
+}
+
+#[test]
+fn a_stray_file_is_an_error_of_its_own_and_hides_nothing() {
+    let place = Place::with_pipeline();
+    place.write("deploy/compose.yaml", "services: { kafka: { image: kafka } }\n");
+    let ran = place.run("check").expect(Exit::Invalid);
+    assert!(ran.err.contains("deploy/compose.yaml:1:") && ran.out.contains("2 files, 1 pipeline"), "{}{}", ran.out, ran.err);
+    place.run("check pipeline.yaml").expect(Exit::Done);
+    for name in ["connections.yaml", "profiles/x.yaml", "lines.test.yaml", ".github/ci.yaml"] {
+        let place = Place::with_pipeline();
+        place.write(name, "version: 1\n");
+        assert!(place.run("check").out.starts_with("check: 1 file, "), "{name} is no pipeline file");
+    }
 }
