@@ -108,7 +108,37 @@ fn sample(pipeline: &Path) -> Outcome {
     Ok(())
 }
 
+/// The plan that the README shows is the one that the first example gives.
+fn readme(pipeline: &Path) -> Outcome {
+    let copy = tempfile::tempdir()?;
+    let from = pipeline.parent().ok_or("a file lies in a folder")?;
+    copy_folder(from, copy.path())?;
+    let (out, err, code) = kpipe(copy.path(), "kpipe plan pipeline.yaml", &BTreeMap::new());
+    let out = out.replace(&format!("{}/", copy.path().display()), "");
+    let readme = std::fs::read_to_string("../README.md")?;
+    let shown = readme.split("<!-- plan-output -->\n```\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
+    if code == 0 && out.trim_end() == shown.trim_end() {
+        return Ok(());
+    }
+    Err(format!("README.md shows another plan than `kpipe plan` ({code}):\n{out}{err}").into())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Outcome {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 datatest_stable::harness! {
+    { test = readme, root = "../examples/01-first-pipeline", pattern = r"pipeline\.yaml$" },
     { test = conversation, root = "cases", pattern = CONVERSATIONS },
     { test = runs::run_case, root = "cases/runs", pattern = r"records\.jsonl$" },
     { test = sample, root = "../examples", pattern = r"pipeline\.yaml$" },
