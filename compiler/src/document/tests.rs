@@ -420,3 +420,14 @@ fn a_comma_inside_a_type_is_explained_once() {
     assert!(said[0].starts_with("p.yaml:6:44 KP0235 a comma inside braces ends the value"), "{said:?}");
     assert!(said[0].contains("write \"decimal(12,2) not null\""), "{said:?}");
 }
+
+#[test]
+fn formats_of_values_are_those_that_can_be_read() {
+    // What lowering makes of each is tested there; another name never gets so far.
+    assert_eq!(super::format::VALUE_FORMATS, ["json", "text", "bytes"]);
+    for name in ["avro", "csv", "json_schema", "msgpack", "orc", "protobuf", "xml"] {
+        source(&format!("    value: {{ format: {name} }}"), &["6:22 KP0229 [nothing would honour this]"]);
+    }
+    source("    value: { format: jsn }", &["6:22 KP0349 [did you mean `json`?]"]);
+    source("    value: { format: parquet }", &["6:22 KP0349 [no format of this name]"]);
+}

@@ -8,23 +8,11 @@ use super::schema::SchemaError;
 use super::scope::Scope;
 use super::setting::written_format;
 use super::with_converter;
-use crate::near::nearest;
 use crate::plan::ValueFormat;
 
-/// Formats that sources can have one day.
-const LATER: [&str; 6] = ["avro", "protobuf", "csv", "json_schema", "msgpack", "xml"];
-const NAMES: [&str; 3] = ["bytes", "text", "json"];
-
-/// A format that values cannot have.
+/// An option of values that nothing honours.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
 pub(super) enum ValueError {
-    /// `avro`.
-    #[error("values of the format `{format}` are known, but not supported yet")]
-    #[diagnostic(code(KP0331), help("values are `json`, `text` or `bytes`"))]
-    NotYet {
-        /// The format.
-        format: String,
-    },
     /// `registry:`.
     #[error("`{path}` is known, but not supported yet")]
     #[diagnostic(code(KP0330), help("write the fields as `value: {{ format: json, schema: {{ id: bigint }} }}`; a key is text"))]
@@ -32,20 +20,13 @@ pub(super) enum ValueError {
         /// The option.
         path: &'static str,
     },
-    /// `jsno`.
-    #[error("`{format}` is not a format of values")]
-    #[diagnostic(code(KP0332), help("values are `json`, `text` or `bytes`"))]
-    Unknown {
-        /// The format.
-        format: String,
-    },
 }
 
 /// The format of the values of one statement: its converter's, else that of the YAML. `None` if it is wrong.
 pub(super) fn format(scope: &mut Scope<'_>, converter: Option<&Spanned<String>>) -> Option<ValueFormat> {
     let format = match converter {
         Some(class) => with_converter::format(scope, class)?,
-        None => of_document(scope)?,
+        None => of_document(scope),
     };
     if let Some(schema) = &scope.schema
         && format != ValueFormat::Json
@@ -68,25 +49,11 @@ pub(super) fn check_later(scope: &mut Scope<'_>) {
     }
 }
 
-fn of_document(scope: &mut Scope<'_>) -> Option<ValueFormat> {
-    let Some((name, _)) = scope.document.source.options.0.get("value.format").and_then(written_format) else {
-        return Some(ValueFormat::Bytes);
-    };
-    let found = match name {
-        "bytes" => Some(ValueFormat::Bytes),
-        "text" | "string" => Some(ValueFormat::Text),
-        "json" => Some(ValueFormat::Json),
-        _ => None,
-    };
-    if found.is_none() {
-        let at = scope.source_at("value.format");
-        let format = name.to_owned();
-        if LATER.contains(&name) {
-            scope.error(ValueError::NotYet { format }, [(at, "not built yet".to_owned())]);
-        } else {
-            let label = nearest(name, NAMES).map_or("no such format".to_owned(), |near| format!("did you mean `{near}`?"));
-            scope.error(ValueError::Unknown { format }, [(at, label)]);
-        }
+/// The document knows no other name: a wrong one was refused where it stands.
+fn of_document(scope: &Scope<'_>) -> ValueFormat {
+    match scope.document.source.options.0.get("value.format").and_then(written_format) {
+        Some(("json", _)) => ValueFormat::Json,
+        Some(("text", _)) => ValueFormat::Text,
+        Some(_) | None => ValueFormat::Bytes,
     }
-    found
 }
