@@ -66,7 +66,7 @@ pub(super) fn missing(wanted: &Wanted, found: &BTreeMap<String, Arc<[usize]>>) -
 }
 
 fn walk(dir: &Path, folder: &str, wanted: &Wanted, found: &mut BTreeMap<String, Arc<[usize]>>) -> Result<(), ConnectorError> {
-    let here = dir.join(folder);
+    let here = if folder.is_empty() { dir.to_owned() } else { dir.join(folder) };
     let failed = |error: io::Error| disk::failed("read", &here, &error);
     for entry in fs::read_dir(&here).map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -138,7 +138,11 @@ impl FileSource {
                     self.files[index].is_current = false;
                     self.scan_now = true;
                 }
-                Step::Lost => self.find_again(index)?,
+                Step::Lost => {
+                    self.find_again(index)?;
+                    self.turn = index;
+                    return self.read();
+                }
                 Step::Truncated(size) => {
                     self.truncated(index, size)?;
                     // What is left of it comes before what is new.

@@ -13,6 +13,7 @@ use kpipe_engine::position::{PartitionId, Position};
 
 use super::CONNECTOR;
 
+mod faults;
 mod rotation;
 
 struct NoSecrets;

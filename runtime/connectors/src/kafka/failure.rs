@@ -210,4 +210,29 @@ mod tests {
         assert!(error.help.unwrap().contains("tls.ca"));
         assert_eq!(error.kind, ErrorKind::Unreachable);
     }
+
+    #[test]
+    fn advice_names_the_option_or_the_right_that_is_missing() {
+        let place = Place::new("h:1");
+        let table = [
+            (Code::SaslAuthenticationFailed, "", ErrorKind::Denied, Retry::No, "`sasl.password`"),
+            (Code::UnsupportedSASLMechanism, "", ErrorKind::Denied, Retry::No, "`sasl.mechanism`"),
+            (Code::TopicAuthorizationFailed, "", ErrorKind::Denied, Retry::No, "READ and DESCRIBE"),
+            (Code::GroupAuthorizationFailed, "", ErrorKind::Denied, Retry::No, "consumer group"),
+            (Code::ClusterAuthorizationFailed, "", ErrorKind::Denied, Retry::No, "IDEMPOTENT_WRITE"),
+            (Code::InconsistentGroupProtocol, "", ErrorKind::Invalid, Retry::No, "`group` of its own"),
+            (Code::FencedInstanceId, "", ErrorKind::Fenced, Retry::Reopen, "`group_instance`"),
+            (Code::BrokerTransportFailure, "h:1/bootstrap: Disconnected: closed by peer", ErrorKind::Unreachable, Retry::Backoff, "`tls`"),
+            (Code::MessageSizeTooLarge, "", ErrorKind::Data, Retry::No, ""),
+            (Code::CoordinatorLoadInProgress, "", ErrorKind::Unreachable, Retry::Backoff, ""),
+            (Code::NotCoordinator, "", ErrorKind::Unreachable, Retry::Backoff, ""),
+            (Code::IllegalGeneration, "", ErrorKind::Fenced, Retry::Reopen, ""),
+        ];
+        for (code, reason, kind, retry, advice) in table {
+            let error = place.code(code, "doing", reason);
+            assert_eq!((error.kind, error.retry), (kind, retry), "{code:?}");
+            let help = error.help.unwrap_or_default();
+            assert!(if advice.is_empty() { help.is_empty() } else { help.contains(advice) }, "{code:?}: {help:?}");
+        }
+    }
 }

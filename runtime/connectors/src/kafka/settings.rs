@@ -264,4 +264,51 @@ mod tests {
         }
         settings.producer(&pipeline.endpoint.options, BATCH_BYTES_MAX).create::<rdkafka::producer::BaseProducer>().unwrap();
     }
+
+    #[test]
+    fn a_producer_loses_nothing_and_waits_as_long_as_the_pipeline() {
+        let pipeline = Pipeline::new("p", "h:1", &["t"]);
+        let settings = Settings::new(&pipeline.request()).unwrap();
+        let plain = settings.producer(&pipeline.endpoint.options, 1_000);
+        for (setting, expected) in [
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("message.timeout.ms", "0"),
+            ("partitioner", "murmur2_random"),
+            ("compression.type", "none"),
+            ("linger.ms", "5"),
+            ("batch.size", "1000"),
+            ("client.id", "kpipe-p-0"),
+        ] {
+            assert_eq!(plain.get(setting), Some(expected), "{setting}");
+        }
+        let asked = [("linger", OptionValue::DurationMs(250)), ("compression", OptionValue::Text("zstd".to_owned()))];
+        let pipeline = pipeline.with(&asked);
+        let tuned = settings.producer(&pipeline.endpoint.options, 1_000);
+        assert_eq!((tuned.get("linger.ms"), tuned.get("compression.type")), (Some("250"), Some("zstd")));
+    }
+
+    #[test]
+    fn a_member_never_jumps_and_never_commits_by_itself() {
+        let pipeline = Pipeline::new("p", "h:1", &["t"]);
+        let settings = Settings::new(&pipeline.request()).unwrap();
+        let member = settings.member("g", None, 1);
+        for (setting, expected) in [
+            ("group.id", "g"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("allow.auto.create.topics", "false"),
+        ] {
+            assert_eq!(member.get(setting), Some(expected), "{setting}");
+        }
+        let nobody = Pipeline::new("p", "h:1", &["t"]).with(&[("brokers", OptionValue::List(Vec::new()))]);
+        assert_eq!(Settings::new(&nobody.request()).unwrap_err().message, "kafka: `brokers` is missing");
+        let certificate = OptionValue::Text(file!().to_owned());
+        let half = Pipeline::new("p", "h:1", &["t"]).with(&[("tls.cert", certificate)]);
+        let error = Settings::new(&half.request()).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Invalid | ErrorKind::LocalIo) && error.message.contains("tls.cert"), "{error}");
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kpipe_compiler::plan::{Endpoint, OptionValue, Options, SecretRef};
-use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, Secrets};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, PartTag, Secrets, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::store::Directory;
@@ -191,4 +191,117 @@ async fn what_is_too_large_is_not_read() {
     fs::File::create(root.path().join("a")).unwrap().set_len(16 * 1024 * 1024 + 1).unwrap();
     assert_eq!(store.get("a").await.unwrap_err().kind, ErrorKind::Invalid);
     assert_eq!(store.begin("a").await.unwrap_err().kind, ErrorKind::Bug, "opened to read");
+}
+
+#[tokio::test]
+async fn no_key_leads_out_of_the_directory() {
+    let outside = tempfile::tempdir().unwrap();
+    let root = outside.path().join("root");
+    let store = Directory::open(root.clone()).unwrap();
+    let upload = store.begin("a").await.unwrap();
+    let tag = store.part("a", &upload, 1, Bytes::from_static(b"x")).await.unwrap();
+    for key in ["../b", "/b", "a/../../b", "..", ".", "", "a//b", "a/./b", "b/", "b\0", ".kpipe/uploads/b"] {
+        let invalid = |what: &str, error: ConnectorError| {
+            assert_eq!((error.kind, error.retry), (ErrorKind::Invalid, Retry::No), "{what} {key:?}: {error}");
+        };
+        invalid("begin", store.begin(key).await.unwrap_err());
+        invalid("part", store.part(key, &upload, 2, Bytes::new()).await.unwrap_err());
+        invalid("complete", store.complete(key, &upload, std::slice::from_ref(&tag), IfExists::Replace).await.unwrap_err());
+        invalid("abort", store.abort(key, &upload).await.unwrap_err());
+        invalid("get", store.get(key).await.unwrap_err());
+        invalid("put", store.put(key, Bytes::from_static(b"x")).await.unwrap_err());
+    }
+    for id in ["", "x", "../../a", "00000000000000aa/../../b"] {
+        let upload = UploadId(id.to_owned());
+        assert_eq!(store.part("a", &upload, 1, Bytes::new()).await.unwrap_err().kind, ErrorKind::Bug, "{id:?}");
+        assert_eq!(store.complete("a", &upload, &[], IfExists::Keep).await.unwrap_err().kind, ErrorKind::Bug, "{id:?}");
+        assert_eq!(store.abort("a", &upload).await.unwrap_err().kind, ErrorKind::Bug, "{id:?}");
+    }
+    assert_eq!(listing(outside.path()), ["root"], "nothing was written beside it");
+    assert_eq!(store.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created, "the upload is untouched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_sees_one_whole_object_or_the_other() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into()).unwrap();
+    let path = root.path().join("a");
+    let text = |round: usize| vec![b'a' + (round % 26) as u8; 200_000 + round];
+    store.put("a", text(0).into()).await.unwrap();
+    let is_done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let reader = std::thread::spawn({
+        let is_done = std::sync::Arc::clone(&is_done);
+        move || {
+            let mut seen = std::collections::BTreeSet::new();
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                let found = fs::read(&path).unwrap();
+                assert!(found.len() >= 200_000 && found.iter().all(|byte| *byte == found[0]), "{} bytes", found.len());
+                assert_eq!(found[0], b'a' + ((found.len() - 200_000) % 26) as u8);
+                seen.insert(found.len());
+            }
+            seen.len()
+        }
+    });
+    for round in 1..60 {
+        if round % 2 == 0 {
+            store.put("a", text(round).into()).await.unwrap();
+            continue;
+        }
+        let (upload, whole) = (store.begin("a").await.unwrap(), text(round));
+        let (first, second) = whole.split_at(100_000);
+        let tags = [
+            store.part("a", &upload, 1, Bytes::copy_from_slice(first)).await.unwrap(),
+            store.part("a", &upload, 2, Bytes::copy_from_slice(second)).await.unwrap(),
+        ];
+        assert_eq!(store.complete("a", &upload, &tags, IfExists::Replace).await.unwrap(), Completed::Created);
+    }
+    is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(reader.join().unwrap() > 1, "the reader met more than one of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_of_a_key_one_creates_it() {
+    let root = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(Directory::open(root.path().into()).unwrap());
+    let writers = (0..16_u8).map(|number| {
+        let store = std::sync::Arc::clone(&store);
+        tokio::spawn(async move {
+            let upload = store.begin("x/y").await.unwrap();
+            let tag = store.part("x/y", &upload, 1, Bytes::from(vec![number; 1_000])).await.unwrap();
+            (number, store.complete("x/y", &upload, &[tag], IfExists::Keep).await.unwrap())
+        })
+    });
+    let mut created = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        let (number, ended) = writer.await.unwrap();
+        if ended == Completed::Created {
+            created.push(number);
+        }
+    }
+    assert_eq!(created.len(), 1, "{created:?}");
+    assert_eq!(store.get("x/y").await.unwrap().unwrap(), vec![created[0]; 1_000]);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_is_no_object_and_goes() {
+    let root = tempfile::tempdir().unwrap();
+    let killed = Directory::open(root.path().into()).unwrap();
+    let upload = killed.begin("a").await.unwrap();
+    killed.part("a", &upload, 1, Bytes::from_static(b"half of it")).await.unwrap();
+    let folder = Uploads::folder(root.path());
+    let copy = folder.join("00000000000000cc");
+    // The lock of a killed process is nobody's: as if this folder were its own.
+    fs::create_dir_all(copy.join("00000000000000dd")).unwrap();
+    fs::write(copy.join("00000000000000dd/part-00001"), "half").unwrap();
+    fs::write(copy.with_extension("lock"), "").unwrap();
+    // Killed in the middle of `put`.
+    fs::write(root.path().join("b.0123456789abcdef.tmp"), "half").unwrap();
+    let next = Directory::open(root.path().into()).unwrap();
+    assert!(!copy.exists(), "removed by the next one");
+    assert_eq!(next.list("", 10).await.unwrap(), [], "neither is an object");
+    assert_eq!((next.get("a").await.unwrap(), next.get("b").await.unwrap()), (None, None));
+    // An upload of another owner that lives can still be completed by that one.
+    let tag = PartTag { number: 1, etag: "10".into(), checksum: None };
+    assert_eq!(killed.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(next.list("", 10).await.unwrap(), [("a".to_owned(), 10)]);
 }

@@ -68,6 +68,8 @@ enum Reply {
     Answer(u16, &'static str, String),
     /// Closes the connection.
     Cut,
+    /// Closes it before the body of the request was read.
+    CutEarly,
 }
 
 fn ok(body: &str) -> Reply {
@@ -122,16 +124,21 @@ impl Server {
 }
 
 async fn serve(mut connection: TcpStream, noted: Arc<Mutex<Vec<String>>>, replies: Arc<Mutex<std::vec::IntoIter<Reply>>>) {
-    while let Some(request) = read(&mut connection).await {
+    loop {
+        let Some((request, missing)) = read(&mut connection).await else { return };
         noted.lock().unwrap().push(request);
         let reply = replies.lock().unwrap().next();
+        if matches!(reply, Some(Reply::CutEarly)) || connection.read_exact(&mut vec![0; missing]).await.is_err() {
+            return;
+        }
         let Some(Reply::Answer(status, headers, body)) = reply else { return };
         let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
         connection.write_all(text.as_bytes()).await.unwrap();
     }
 }
 
-async fn read(connection: &mut TcpStream) -> Option<String> {
+/// A request, and how many bytes of it were not read yet.
+async fn read(connection: &mut TcpStream) -> Option<(String, usize)> {
     let mut request = Vec::new();
     let end = loop {
         let mut piece = [0; 4096];
@@ -143,8 +150,6 @@ async fn read(connection: &mut TcpStream) -> Option<String> {
     };
     let text = String::from_utf8_lossy(&request[..end]).to_lowercase();
     let length: usize = text.split("content-length: ").nth(1).map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
-    let mut rest = vec![0; (end + length).saturating_sub(request.len())];
-    connection.read_exact(&mut rest).await.ok()?;
     let mut line: Vec<&str> = text.lines().next()?.split(' ').take(2).collect();
     for (header, word) in [
         ("if-none-match: *", "if-none-match"),
@@ -157,7 +162,7 @@ async fn read(connection: &mut TcpStream) -> Option<String> {
             line.push(word);
         }
     }
-    Some(line.join(" "))
+    Some((line.join(" "), (end + length).saturating_sub(request.len())))
 }
 
 const ASK: &str = "post /lake/k?uploadid=id if-none-match";
@@ -411,4 +416,118 @@ async fn requests_carry_what_the_options_say() {
     let error = open(unset, &[route("lake")]).map(drop).unwrap_err();
     assert_eq!(error.message, "(secret env:S3_SECRET) is not set");
     assert_eq!(server.seen(), ["post /lake/k?uploads region token", "post /lake/k?uploads region token"]);
+}
+
+/// What is asked of a store.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    Begin,
+    Part,
+    Complete,
+    Abort,
+    Get,
+    Put,
+    List,
+}
+
+impl Ask {
+    const ALL: [Self; 7] = [Self::Begin, Self::Part, Self::Complete, Self::Abort, Self::Get, Self::Put, Self::List];
+
+    async fn of(self, store: &dyn FileStore) -> Result<(), ConnectorError> {
+        let upload = UploadId("mark/id".into());
+        let part = PartTag { number: 1, etag: "e".into(), checksum: None };
+        match self {
+            Self::Begin => store.begin("k").await.map(drop),
+            Self::Part => store.part("k", &upload, 1, Bytes::from(vec![b'x'; 4 << 20])).await.map(drop),
+            Self::Complete => store.complete("k", &upload, &[part], IfExists::Keep).await.map(drop),
+            Self::Abort => store.abort("k", &upload).await,
+            Self::Get => store.get("k").await.map(drop),
+            Self::Put => store.put("k", Bytes::from(vec![b'x'; 4 << 20])).await,
+            Self::List => store.list("k", 10).await.map(drop),
+        }
+    }
+
+    /// An answer that is what was asked for.
+    fn success(self) -> Reply {
+        match self {
+            Self::Begin => begun(),
+            Self::Part => Reply::Answer(200, "etag: \"e\"\r\n", String::new()),
+            Self::Complete => completed(),
+            Self::Abort => Reply::Answer(204, "", String::new()),
+            Self::Get | Self::Put => Reply::Answer(200, "", String::new()),
+            Self::List => page(&[], None),
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Begin | Self::Part | Self::Put => "cannot write s3://lake/k: ",
+            Self::Complete => "cannot complete s3://lake/k: ",
+            Self::Abort => "cannot give up an upload to s3://lake/k: ",
+            Self::Get => "cannot read s3://lake/k: ",
+            Self::List => "cannot list ",
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_asked_for_is_worth_a_second_attempt_after_an_outage() {
+    let outages = [
+        refuse(503, "SlowDown"),
+        refuse(500, "InternalError"),
+        refuse(429, "Throttling"),
+        refuse(400, "RequestTimeout"),
+        Reply::Answer(502, "", "<html>a proxy</html>".into()),
+        Reply::Cut,
+        Reply::CutEarly,
+    ];
+    for ask in Ask::ALL {
+        for outage in &outages {
+            let server = Server::start(vec![outage.clone(), ask.success()]).await;
+            let error = ask.of(&*server.store).await.unwrap_err();
+            assert_eq!((error.kind, error.retry), (ErrorKind::Unreachable, Retry::Backoff), "{ask:?} {outage:?}: {error}");
+            assert!(error.message.contains(ask.what()), "{ask:?} {outage:?}: {error}");
+            assert!(!format!("{error:?}").contains("hidden-secret"));
+            ask.of(&*server.store).await.unwrap_or_else(|error| panic!("{ask:?} after {outage:?}: {error}"));
+            assert_eq!(server.seen().len(), 2, "{ask:?}: the client repeats nothing by itself");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_asked_for_a_refusal_is_not_asked_again() {
+    for ask in Ask::ALL {
+        for (reply, kind, help) in [
+            (refuse(403, "AccessDenied"), ErrorKind::Denied, "s3:PutObject"),
+            (refuse(403, "InvalidAccessKeyId"), ErrorKind::Denied, "credentials.access_key"),
+            (refuse(403, "SignatureDoesNotMatch"), ErrorKind::Denied, "credentials.secret_key"),
+            (refuse(404, "NoSuchBucket"), ErrorKind::Missing, "create the bucket"),
+            (refuse(301, "PermanentRedirect"), ErrorKind::Invalid, "`region`"),
+        ] {
+            let server = Server::start(vec![reply.clone()]).await;
+            let error = ask.of(&*server.store).await.unwrap_err();
+            assert_eq!((error.kind, error.retry), (kind, Retry::No), "{ask:?} {reply:?}: {error}");
+            assert!(error.help.as_deref().unwrap_or_default().contains(help), "{ask:?} {reply:?}: {:?}", error.help);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_whose_upload_is_gone_makes_the_task_start_again() {
+    let server = Server::start(vec![refuse(404, "NoSuchUpload"), refuse(404, "NoSuchUpload"), refuse(404, "NoSuchKey")]).await;
+    let error = Ask::Part.of(&*server.store).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::Reopen), "{error}");
+    Ask::Abort.of(&*server.store).await.unwrap();
+    Ask::Abort.of(&*server.store).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_without_a_server_is_an_outage() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let store = open(options(&format!("http://{free}")), &[route("lake")]).unwrap();
+    for ask in Ask::ALL {
+        let error = ask.of(&*store).await.unwrap_err();
+        assert_eq!((error.kind, error.retry), (ErrorKind::Unreachable, Retry::Backoff), "{ask:?}: {error}");
+        assert!(error.message.contains(&free.to_string()) && error.message.ends_with("connection refused"), "{error}");
+    }
 }
