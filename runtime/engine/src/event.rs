@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::ConnectorError;
 use crate::path::{FileFacts, RollReason};
 use crate::position::{Delta, Position};
-use crate::reject::RejectReason;
+use crate::reject::reason::RejectReason;
 
 /// Who speaks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

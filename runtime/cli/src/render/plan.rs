@@ -157,10 +157,11 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
     match live {
         None => {}
         Some(LiveView { source, sink, missing, unit }) => {
-            for inspection in [source, sink] {
-                if !inspection.system.is_empty() {
-                    let _ = writeln!(text, "    {:<10} {}", "found", harmless(&inspection.system));
-                }
+            // Both ends may be in one system.
+            let mut systems = vec![&source.system, &sink.system];
+            systems.dedup();
+            for system in systems.into_iter().filter(|system| !system.is_empty()) {
+                let _ = writeln!(text, "    {:<10} {}", "found", harmless(system));
             }
             if let Some(starts) = starts(&source.partitions, *unit) {
                 let _ = writeln!(text, "    {:<10} {starts}", "starts at");
