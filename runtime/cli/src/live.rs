@@ -1,6 +1,7 @@
 //! Looks at the systems of a pipeline without changing them, and at the plan that was applied last.
 
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 
 use kpipe_compiler::plan::{DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat};
 use kpipe_connectors::ALL;
@@ -48,10 +49,17 @@ impl World<'_> {
     pub(crate) fn look(&self, pipeline: &Pipeline) -> Result<Look, Vec<Trouble>> {
         let mut troubles: Vec<Trouble> = Vec::new();
         let mut look = Look::default();
+        // At the same time: one that does not answer takes its time to be given up.
+        let (source, sink, dead_letter) = thread::scope(|scope| {
+            let source = scope.spawn(|| self.inspect(pipeline, &pipeline.source, &pipeline.routes));
+            let sink = scope.spawn(|| self.inspect(pipeline, &pipeline.sink, &pipeline.routes));
+            let dead_letter = self.dead_letter(pipeline);
+            (joined(source), joined(sink), dead_letter)
+        });
         let ends = [
-            (End::Source, self.inspect(pipeline, &pipeline.source, &pipeline.routes), &mut look.source),
-            (End::Sink, self.inspect(pipeline, &pipeline.sink, &pipeline.routes), &mut look.sink),
-            (End::DeadLetter, self.dead_letter(pipeline), &mut look.dead_letter),
+            (End::Source, source, &mut look.source),
+            (End::Sink, sink, &mut look.sink),
+            (End::DeadLetter, dead_letter, &mut look.dead_letter),
         ];
         for (end, found, place) in ends {
             match found {
@@ -101,6 +109,11 @@ impl World<'_> {
     fn request<'a>(&'a self, pipeline: &'a Pipeline, endpoint: &'a Endpoint, routes: &'a [Route]) -> OpenRequest<'a> {
         OpenRequest { pipeline: &pipeline.name, task: 0, endpoint, routes, secrets: self.secrets, runtime: self.runtime.clone() }
     }
+}
+
+/// The result of a thread; its panic is a panic here.
+pub(crate) fn joined<T>(handle: ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The connector of an endpoint. A saved plan can name one that this binary does not have.

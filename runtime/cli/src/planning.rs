@@ -1,5 +1,7 @@
 //! From compiled pipelines to a plan: what was applied before, what the systems say, and the fingerprints of it all.
 
+use std::thread;
+
 use kpipe_compiler::catalog::NameKind;
 use kpipe_compiler::diff::{PipelineChange, diff};
 use kpipe_compiler::plan::explain::explain;
@@ -10,10 +12,13 @@ use crate::catalog::catalog;
 use crate::compile::Unit;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::live::{Look, Trouble, World};
+use crate::live::{Look, Trouble, World, joined};
 use crate::origin::{End, Origin, Subject};
 use crate::paths::situated;
 use crate::render::plan::{LiveView, PipelineView, Unit as PositionUnit};
+
+/// How many pipelines are looked at together. Each look has connections of its own.
+const LOOKS_MAX: usize = 8;
 
 /// A pipeline and what is known about it.
 #[derive(Debug)]
@@ -39,9 +44,10 @@ pub(crate) fn offline(pipelines: Vec<Unit>) -> Vec<Planned> {
 /// Looks at the systems of each pipeline and compares. One that cannot be looked at stays in the list, its failures beside it.
 pub(crate) fn online(world: World<'_>, pipelines: Vec<Unit>) -> (Vec<Planned>, Vec<Failure>) {
     let (mut planned, mut failures) = (Vec::new(), Vec::new());
-    for Unit { pipeline, origin, folder } in pipelines {
+    let looks = looks(world, &pipelines);
+    for (Unit { pipeline, origin, folder }, found) in pipelines.into_iter().zip(looks) {
         let placed = |trouble| placed(&pipeline, origin.as_ref(), trouble);
-        let (look, change) = match world.look(&situated(&pipeline, &world.dir.join(&folder))) {
+        let (look, change) = match found {
             Ok(look) => {
                 failures.extend(missing(&look).map(placed));
                 match compare(&look, &pipeline) {
@@ -65,6 +71,19 @@ pub(crate) fn online(world: World<'_>, pipelines: Vec<Unit>) -> (Vec<Planned>, V
         planned.push(Planned { pipeline, origin, folder, look, change });
     }
     (planned, failures)
+}
+
+/// Looks at several pipelines at a time, in their order.
+fn looks(world: World<'_>, pipelines: &[Unit]) -> Vec<Result<Look, Vec<Trouble>>> {
+    let situated: Vec<Pipeline> = pipelines.iter().map(|unit| situated(&unit.pipeline, &world.dir.join(&unit.folder))).collect();
+    let mut looks = Vec::with_capacity(situated.len());
+    for some in situated.chunks(LOOKS_MAX) {
+        thread::scope(|scope| {
+            let handles: Vec<_> = some.iter().map(|pipeline| scope.spawn(move || world.look(pipeline))).collect();
+            looks.extend(handles.into_iter().map(joined));
+        });
+    }
+    looks
 }
 
 /// What differs from what was applied.

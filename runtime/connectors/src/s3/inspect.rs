@@ -1,13 +1,18 @@
 //! A look at the buckets of a pipeline.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use kpipe_engine::connector::{Inspection, OpenRequest};
-use kpipe_engine::error::ConnectorError;
+use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 
 use super::client::{self, Store};
 use super::error::{Answer, Call};
 use super::targets;
 use crate::files::wait;
+
+/// How long a store may take: somebody waits for the plan.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lists one key of each target: that tells a missing bucket from a denied one and from a wrong login, which HEAD does not.
 ///
@@ -32,7 +37,12 @@ pub(super) fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, Connector
 
 async fn look(store: &Store, client: &Client, bucket: &str, prefix: &str) -> Result<Option<ConnectorError>, ConnectorError> {
     let call = Call { place: &store.place, bucket, what: "list", key: "", login: store.login.as_deref() };
-    match client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send().await {
+    let asked = client.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send();
+    let Ok(answer) = tokio::time::timeout(PATIENCE, asked).await else {
+        let message = format!("s3 at {}: no answer within {} s", store.place, PATIENCE.as_secs());
+        return Err(ConnectorError::new(ErrorKind::Unreachable, message).about(About::Option("endpoint")));
+    };
+    match answer {
         Ok(_) => Ok(None),
         Err(error) => match call.failed(&error) {
             (Answer::NoBucket, error) => Ok(Some(error)),

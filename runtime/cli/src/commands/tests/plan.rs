@@ -106,3 +106,31 @@ fn a_plan_that_cannot_be_saved_is_an_error() {
     assert!(ran.err.contains("KP0702") && ran.err.contains("s.yaml:4"), "{}", ran.err);
     assert!(!place.path("x.kplan").exists());
 }
+
+#[test]
+fn systems_that_take_a_call_and_never_answer_are_given_up_soon_and_all_are_named() {
+    let place = Place::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for name in ["one", "two"] {
+        place.write(
+            &format!("{name}.yaml"),
+            &format!(
+                "version: 1\npipeline: {name}\nsource:\n  kafka: {{ brokers: [\"{address}\"], value: {{ format: json }} }}\nsink:\n  s3: {{ endpoint: \
+                 \"http://{address}\", region: r, credentials: {{ access_key: k, secret_key: \"${{env:S}}\" }} }}\nkcql: INSERT INTO lake SELECT * FROM t\n"
+            ),
+        );
+    }
+    place.write("mqtt.yaml", &format!("version: 1\npipeline: three\nsource:\n  mqtt: {{ url: \"mqtt://{address}\" }}\nsink:\n  kafka: {{ brokers: [\"{address}\"] }}\nkcql: INSERT INTO b SELECT * FROM a/+\n"));
+    let mut place = place;
+    place.set("S", "s");
+    let begun = std::time::Instant::now();
+    let ran = place.run("plan --format plain").expect(Exit::Unreachable);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    let places = ["mqtt.yaml:4:16: ", "mqtt.yaml:6:21: ", "one.yaml:4:21: ", "one.yaml:6:19: ", "two.yaml:4:21: ", "two.yaml:6:19: "];
+    let said: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(said.len(), places.len(), "{}", ran.err);
+    for (line, place) in said.iter().zip(places) {
+        assert!(line.starts_with(place) && line.contains("error[KP0801]: "), "{place} in\n{}", ran.err);
+    }
+}
