@@ -194,4 +194,18 @@ mod tests {
         assert_eq!((finding.notes.as_slice(), finding.help.as_deref()), (["a".to_owned()].as_slice(), Some("b")));
         assert!(finding.marks.is_empty());
     }
+    #[test]
+    fn a_failure_with_a_place_points_at_it_and_one_without_names_its_pipeline() {
+        let subject = |at| Subject { pipeline: "orders".to_owned(), yaml_path: Some("source.kafka.brokers".to_owned()), at };
+        let away = || Failure::from(ConnectorError::new(ErrorKind::Unreachable, "kafka at h:1: no answer"));
+        let mut documents = Vec::new();
+        let bare = away().about(subject(None)).finding(&mut documents);
+        assert_eq!((bare.message.as_str(), bare.pipeline.as_deref()), ("orders: kafka at h:1: no answer", Some("orders")));
+        assert!(bare.marks.is_empty() && documents.is_empty());
+        let (mut given, sample) = crate::render::diagnostics::tests::sample();
+        documents.push(given[0].clone());
+        let placed = away().about(subject(Some((given.remove(0), sample.marks[0].clone())))).finding(&mut documents);
+        assert_eq!((placed.message.as_str(), placed.yaml_path.as_deref()), ("kafka at h:1: no answer", Some("source.kafka.brokers")));
+        assert_eq!((placed.marks[0].document, documents.len()), (1, 2), "its text is one more document");
+    }
 }

@@ -253,4 +253,18 @@ mod tests {
         assert!(latin.message.starts_with("latin.yaml:2: "), "{}", latin.message);
         assert_eq!(loaded(dir.path(), &["huge.yaml"], None).unwrap_err().exit, Exit::LocalIo);
     }
+    #[test]
+    fn what_lies_above_the_directory_is_named_from_it() {
+        let dir = tree(&[("connections.yaml", "top"), ("profiles/prod.yaml", "p"), ("a/b/p.yaml", "")]);
+        let named = |at: &str, path: &str| {
+            let group = loaded(&dir.path().join(at), &[path], Some("prod")).unwrap().remove(0);
+            (group.pipelines[0].name.clone(), group.connections.unwrap().name, group.profile.unwrap().name)
+        };
+        let texts = |names: [&str; 3]| names.map(str::to_owned).into();
+        assert_eq!(named("", "a/b"), texts(["a/b/p.yaml", "connections.yaml", "profiles/prod.yaml"]));
+        assert_eq!(named("a", "b/p.yaml"), texts(["b/p.yaml", "../connections.yaml", "../profiles/prod.yaml"]));
+        let absolute = dir.path().join("a/b/p.yaml").display().to_string();
+        let above = dir.path().join("connections.yaml").display().to_string();
+        assert_eq!(named("a", &absolute).1, above, "beside an absolute name an absolute one");
+    }
 }
