@@ -3,18 +3,8 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::scope::Scope;
+use super::scope::{Declared, Scope};
 use crate::document::{Document, SchemaDoc};
-use crate::plan::Schema;
-use crate::sources::Location;
-
-/// The columns of a value, and who says so.
-pub(super) struct Declared<'a> {
-    pub(super) fields: &'a Schema,
-    /// `fields come from orders.avsc`.
-    pub(super) origin: String,
-    pub(super) at: Location,
-}
 
 /// A schema that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]

@@ -9,8 +9,6 @@ use crate::plan::{Naming, OptionValue, Schema};
 use crate::report::{Entry, Report};
 use crate::sources::Location;
 
-use super::schema::Declared;
-
 /// Options of a source that a statement's meaning hangs on.
 const SOURCE_OPTIONS: [&str; 2] = ["value.format", "value.schema"];
 /// The same of a sink.
@@ -35,6 +33,14 @@ const SINK_OPTIONS: [&str; 16] = [
 
 /// A label: where, and what about it.
 pub(super) type Label = (Location, String);
+
+/// The columns of a value, and who says so.
+pub(super) struct Declared<'a> {
+    pub(super) fields: &'a Schema,
+    /// `fields come from orders.avsc`.
+    pub(super) origin: String,
+    pub(super) at: Location,
+}
 
 /// One pipeline on its way down.
 pub(super) struct Scope<'a> {

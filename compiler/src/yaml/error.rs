@@ -4,7 +4,7 @@ use kpipe_grammar::span::Span;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::read::{ALIASES_MAX, DEPTH_MAX, NODES_MAX};
+use super::limits::{ALIASES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::sources::FILE_BYTES_MAX;
 
 /// A file that is not YAML as kpipe reads it.

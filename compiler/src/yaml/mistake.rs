@@ -3,7 +3,15 @@
 use kpipe_grammar::span::Span;
 
 use super::error::YamlError;
-use super::read::Open;
+
+/// A collection that is being read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    /// Its first byte.
+    pub(super) start: usize,
+    /// `{` or `[`; none for one that is made by indentation.
+    pub(super) bracket: Option<char>,
+}
 
 /// What was read before the mistake.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! The one YAML reader: text to a tree with a place on every key and value.
 
 mod error;
+mod limits;
 mod map;
 mod mistake;
 mod read;
@@ -10,10 +11,11 @@ mod tests;
 mod tree;
 
 pub use error::YamlError;
+pub use limits::{ALIASES_MAX, DEPTH_MAX, NODES_MAX};
 pub(crate) use map::MapBuilder;
 pub use map::ScalarMap;
 #[cfg(test)]
 pub(crate) use map::Segment;
-pub use read::{ALIASES_MAX, DEPTH_MAX, Documents, NODES_MAX, read};
+pub use read::{Documents, read};
 pub use segments::scalar_map;
 pub use tree::{Entry, Node, Scalar, Style, Value};

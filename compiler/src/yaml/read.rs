@@ -6,17 +6,11 @@ use kpipe_grammar::span::Span;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
 use super::error::YamlError;
-use super::mistake;
+use super::limits::{ALIASES_MAX, DEPTH_MAX, NODES_MAX};
+use super::mistake::{self, Open};
 use super::tree::{Entry, Node, Scalar, Style, Value};
 use crate::report::{Entry as Diagnosed, Report};
 use crate::sources::{FILE_BYTES_MAX, FileId, Location, SourceFile};
-
-/// Most values of a file, those that aliases repeat included.
-pub const NODES_MAX: usize = 50_000;
-/// Deepest nesting.
-pub const DEPTH_MAX: usize = 64;
-/// Most aliases of a file.
-pub const ALIASES_MAX: usize = 100;
 
 /// A repeated text counts as one value for each so many bytes.
 const BYTES_PER_NODE: usize = 64;
@@ -72,15 +66,6 @@ impl<'a> Offsets<'a> {
         let Some(start) = self.sparse.get(character / STEP) else { return self.text.len() };
         self.text[*start..].char_indices().nth(character % STEP).map_or(self.text.len(), |(byte, _)| start + byte)
     }
-}
-
-/// A collection that is being read.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Open {
-    /// Its first byte.
-    pub(super) start: usize,
-    /// `{` or `[`; none for one that is made by indentation.
-    pub(super) bracket: Option<char>,
 }
 
 struct Reader<'a> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sources::FILE_BYTES_MAX;
-use crate::yaml::read::{ALIASES_MAX, DEPTH_MAX, NODES_MAX};
+use crate::yaml::limits::{ALIASES_MAX, DEPTH_MAX, NODES_MAX};
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq)]
