@@ -150,11 +150,25 @@ impl Book {
 
     /// The name leads to a file that was never read. What it led to before is an earlier one from now on.
     pub(super) fn begin(&mut self, name: &str) -> Generation {
+        self.leave(name);
+        self.entries.push(Entry { name: name.to_owned(), state: State::Current, file: None });
+        Generation(self.entries.len() - 1)
+    }
+
+    /// A generation that was done has grown: it is read on.
+    pub(super) fn revive(&mut self, generation: Generation, is_current: bool) {
+        let name = self.entries[generation.0].name.clone();
+        if is_current {
+            self.leave(&name);
+        }
+        self.entries[generation.0].state = if is_current { State::Current } else { State::Earlier };
+    }
+
+    /// A name leads to another file than before.
+    fn leave(&mut self, name: &str) {
         for entry in self.entries.iter_mut().filter(|entry| entry.name == name && entry.state == State::Current) {
             entry.state = State::Earlier;
         }
-        self.entries.push(Entry { name: name.to_owned(), state: State::Current, file: None });
-        Generation(self.entries.len() - 1)
     }
 
     /// Generations that may have more to read.

@@ -79,6 +79,12 @@ impl Positions {
         Ok(self.book.begin(name))
     }
 
+    /// A generation that was done has grown.
+    pub(super) fn revive(&mut self, generation: Generation, is_current: bool) {
+        self.changed = true;
+        self.book.revive(generation, is_current);
+    }
+
     /// Notes that a generation is safe up to a position, and writes that down if it is time to. It has this inode, and is this file if it
     /// can still be opened.
     ///

@@ -338,13 +338,21 @@ fn take_in(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let inode = file.metadata().map_err(failed)?.ino();
+    let found = file.metadata().map_err(failed)?;
     let is_read = |generation: Generation| files.iter().any(|file| file.generation == generation);
     // A second link is a file of its own, a second name of a file that lost its first one is not.
+    let inode = found.ino();
     if files.iter().any(|file| !file.is_closed && file.inode == inode && !book::leads_to(&dir.join(&*file.name), inode)) {
         return Ok(None);
     }
     let (generation, position) = match positions.book().recognise(dir, &name, &file).map_err(failed)? {
+        // It was closed, and somebody went on writing into it, or it has its name again.
+        Some((generation, position)) if positions.book().is_done(generation) && found.len() > position => {
+            let begun_as = positions.book().name(generation).to_owned();
+            let is_current = begun_as == name;
+            positions.revive(generation, is_current);
+            return Ok(Some(Followed::new((begun_as.into(), routes), generation, file, position, is_current).map_err(failed)?));
+        }
         Some((generation, _)) if is_read(generation) || positions.book().is_done(generation) => return Ok(None),
         Some(known) => known,
         None => (positions.begin(&name)?, 0),

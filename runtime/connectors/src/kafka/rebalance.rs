@@ -203,4 +203,21 @@ mod tests {
         assert_eq!(share.advance(id, Position(3)), delta(25, 25), "never backwards");
         assert_eq!(share.advance(PartitionId(9), Position(3)), None);
     }
+
+    #[test]
+    fn a_partition_knows_where_the_group_stands_until_it_goes() {
+        let mut share = Share::default();
+        let known = |share: &Share, id: u32| share.get(PartitionId(id)).map(|held| (held.start.0, held.committed.map(|at| at.0)));
+        share.assign(vec![start("t", 0, 10), Start { committed: Some(Position(20)), ..start("t", 1, 20) }]);
+        assert_eq!((known(&share, 0), known(&share, 1)), (Some((10, None)), Some((20, Some(20)))));
+        share.confirmed(PartitionId(0), Position(15));
+        share.confirmed(PartitionId(9), Position(1));
+        share.advance(PartitionId(0), Position(40));
+        assert_eq!(known(&share, 0), Some((10, Some(15))), "reading on confirms nothing");
+        let ids = share.revoke(&[named("t", 0)], true);
+        share.confirmed(PartitionId(0), Position(40));
+        assert_eq!(known(&share, 0), Some((10, Some(40))), "an answer that was under way still counts");
+        share.release(&ids);
+        assert_eq!((known(&share, 0), known(&share, 1)), (None, Some((20, Some(20)))));
+    }
 }

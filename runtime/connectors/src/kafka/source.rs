@@ -156,7 +156,11 @@ impl KafkaSource {
                 if ids.is_empty() {
                     self.release(&[])?;
                 } else {
-                    self.pending.push_back(if lost { SourceEvent::Lost(ids) } else { SourceEvent::Revoked(ids) });
+                    self.pending.push_back(if lost { SourceEvent::Lost(ids.clone()) } else { SourceEvent::Revoked(ids.clone()) });
+                    if lost {
+                        // Nothing of them can be finished any more, and the group is joined again only after they are let go.
+                        self.release(&ids)?;
+                    }
                 }
             }
             GroupEvent::Committed(refused) => {

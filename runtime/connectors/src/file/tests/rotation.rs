@@ -181,6 +181,42 @@ fn a_removed_file_is_read_to_its_end_and_a_new_one_is_another() {
     assert_eq!(drain(&mut source), ["a 0..4", "a@0[0]=ONE"]);
 }
 
+#[test]
+fn a_file_that_was_taken_for_done_and_grows_is_read_on() {
+    for from in ["a.log", "a.log*"] {
+        let (dir, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, elsewhere) = (dir.path().join("a.log"), away.path().join("a.log"));
+        append(&path, "one\n");
+        let mut source = tail(dir.path(), from, Duration::ZERO);
+        drain(&mut source);
+        fs::rename(&path, &elsewhere).unwrap();
+        assert_eq!(drain(&mut source), [] as [&str; 0], "given up after its time");
+        append(&elsewhere, "two\n");
+        fs::rename(&elsewhere, &path).unwrap();
+        std::thread::sleep(Duration::from_millis(1100));
+        assert_eq!(drain(&mut source), ["a.log 4..8", "a.log@4[0]=two"], "{from}");
+        drop(source);
+        append(&path, "three\n");
+        assert_eq!(drain(&mut tail(dir.path(), from, LONG)), ["a.log 8..14", "a.log@8[0]=three"], "{from}");
+    }
+}
+
+#[test]
+fn what_is_written_late_into_a_renamed_file_is_read_where_from_matches_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, old) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
+    append(&path, "one\n");
+    let mut source = tail(dir.path(), "a.log*", Duration::ZERO);
+    drain(&mut source);
+    fs::rename(&path, &old).unwrap();
+    append(&path, "ONE\n");
+    assert_eq!(drain(&mut source), ["a.log 0..4", "a.log@0[0]=ONE"]);
+    append(&old, "late\n");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(drain(&mut source), ["a.log 4..9", "a.log@4[0]=late"]);
+    assert_eq!(source.ends().len(), 3, "each time a partition of its own");
+}
+
 /// What happens to a log, one after the other.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -209,7 +245,7 @@ fn shift(dir: &Path, rotated: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn every_line_is_read_once_however_the_log_is_rotated(steps in prop::collection::vec(step(), 1..40)) {

@@ -279,3 +279,21 @@ fn a_commit_that_an_outage_swallowed_is_made_up_for_when_the_partition_comes_bac
     let mut source = KafkaSource::open(&pipeline.request()).unwrap();
     assert_eq!(joined(&mut source)[0].start, Some(Position(9)), "and the group knows");
 }
+
+#[test]
+fn a_commit_that_the_group_refused_for_its_generation_is_not_taken_for_done() {
+    for refusal in [RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID] {
+        let cluster = cluster(1);
+        testing::fill(&cluster.bootstrap_servers(), "t", 0, 6);
+        let pipeline = pipeline(&cluster, &["t"]);
+        let mut source = KafkaSource::open(&pipeline.request()).unwrap();
+        let id = joined(&mut source)[0].id;
+        read(&mut source, 6);
+        cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refusal]);
+        source.commit(&[(id, Position(6))]).unwrap();
+        // Sent again at once, or after the group was joined anew: the task does not have to do anything for it.
+        source.settle(Duration::from_secs(40)).unwrap_or_else(|error| panic!("{refusal:?}: {error}"));
+        let standing = Look::new(&source.settings, Some("p")).unwrap().standing(&[("t".into(), 0)], true).unwrap();
+        assert_eq!(standing[0].committed, Some(6), "{refusal:?}");
+    }
+}

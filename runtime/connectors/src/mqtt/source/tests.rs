@@ -415,3 +415,29 @@ fn a_look_has_a_client_id_of_its_own_and_leaves() {
         assert!(text.ends_with("kpipe-p-0-plan"), "{text:?}");
     });
 }
+
+#[test]
+fn the_fifth_version_carries_properties_and_says_why_it_ends() {
+    let broker = Broker::new();
+    let mut source = broker.source(&[("version", OptionValue::Text("5".into()))]);
+    let (mut peer, connect) = broker.accept();
+    assert_eq!(connect[2..9], [0, 4, b'M', b'Q', b'T', b'T', 5]);
+    peer.send(&[0x20, 3, 0, 0, 0]);
+    let subscribe = peer.packet().unwrap();
+    assert_eq!(subscribe[0], 0x82);
+    peer.send(&[0x90, 4, subscribe[2], subscribe[3], 0, 1]);
+    // A user property `k`: `v`, and a payload behind it.
+    let body = [&[0, 3, b'a', b'/', b'b', 0, 9, 7, 0x26, 0, 1, b'k', 0, 1, b'v'][..], b"text"].concat();
+    peer.send(&[vec![0x33, body.len() as u8], body].concat());
+    let SourceEvent::Batch(batch) = event(&mut source) else { panic!("a batch is expected") };
+    let mut headers = Vec::new();
+    batch.records.headers(0, &mut |name, value| headers.push((name.to_owned(), value.map(<[u8]>::to_vec))));
+    assert!(headers.contains(&("k".to_owned(), Some(b"v".to_vec()))), "{headers:?}");
+    assert_eq!((batch.records.value(0), batch.records.topic(0)), (Some(&b"text"[..]), "a/b"));
+    assert_eq!((batch.records.qos(0), batch.records.retained(0)), (Some(1), Some(true)));
+    source.commit(&[(SESSION, batch.delta.end)]).unwrap();
+    assert_eq!(peer.packet().unwrap(), [0x40, 2, 0, 9]);
+    peer.send(&[0xe0, 1, 0x8e]);
+    let SourceEvent::Away(error) = event(&mut source) else { panic!("the end is said") };
+    assert!(error.message.contains("reason 0x8e"), "{error}");
+}
