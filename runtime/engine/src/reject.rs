@@ -1,6 +1,6 @@
 //! Records that could not be processed: which, where on the path and why; and what becomes of them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +35,16 @@ struct DeadLetters {
     topics: [Arc<str>; 1],
     sink: Box<dyn RecordSink>,
     pending: VecDeque<Letters>,
-    unacknowledged: BTreeSet<Ticket>,
+    /// Where the records of each came from.
+    unacknowledged: BTreeMap<Ticket, Origins>,
     last: u64,
     acks: AckWatch,
+}
+
+/// Where dead letters came from: row and position of each.
+struct Origins {
+    name: PartitionName,
+    positions: Vec<(u32, Position)>,
 }
 
 /// Rejects of one batch.
@@ -56,7 +63,7 @@ impl RejectDesk {
             topics: [letter.topic.as_str().into()],
             sink,
             pending: VecDeque::new(),
-            unacknowledged: BTreeSet::new(),
+            unacknowledged: BTreeMap::new(),
             last: 0,
             acks: AckWatch::new(End::DeadLetters),
         });
@@ -90,8 +97,9 @@ impl RejectDesk {
         letters.last += 1;
         let ticket = Ticket(letters.last);
         let headers = rejects.iter().map(|reject| context(reject, raw, name, &self.pipeline, self.task)).collect();
-        let rows = rejects.iter().map(|reject| reject.row).collect();
-        letters.unacknowledged.insert(ticket);
+        let rows: Vec<u32> = rejects.iter().map(|reject| reject.row).collect();
+        let positions = rows.iter().map(|row| (*row, raw.records.position(*row as usize))).collect();
+        letters.unacknowledged.insert(ticket, Origins { name: name.clone(), positions });
         letters.pending.push_back(Letters { ticket, raw: Rc::clone(raw), rows, headers, sent: 0 });
         Ok(Some(ticket))
     }
@@ -109,7 +117,7 @@ impl RejectDesk {
 
     /// True if this dead letter and all before it are acknowledged.
     pub(crate) fn is_acknowledged(&self, ticket: Ticket) -> bool {
-        let first = self.dead_letters.as_ref().and_then(|letters| letters.unacknowledged.first());
+        let first = self.dead_letters.as_ref().and_then(|letters| letters.unacknowledged.keys().next());
         first.is_none_or(|first| ticket < *first)
     }
 
@@ -169,13 +177,21 @@ impl DeadLetters {
                 Delivery::Done(ticket) => {
                     self.unacknowledged.remove(&ticket);
                 }
-                Delivery::Refused { ticket: _, row: _, error } => {
-                    let message = format!("dead-letter topic \"{}\" refused a record: {error}", self.topics[0]);
-                    return Err(ConnectorError::new(ErrorKind::Data, message));
-                }
+                Delivery::Refused { ticket, row, error } => return Err(self.refused(ticket, row, &error)),
             }
         }
         Ok(())
+    }
+
+    fn refused(&self, ticket: Ticket, row: u32, error: &ConnectorError) -> ConnectorError {
+        let origins = self.unacknowledged.get(&ticket);
+        let place = origins.and_then(|origins| Some((&origins.name, origins.positions.iter().find(|(of, _)| *of == row)?.1)));
+        let place = place.map_or(String::new(), |(PartitionName { topic, partition }, position)| {
+            format!("topic \"{topic}\" partition {partition} offset {position}: ")
+        });
+        let message = format!("{place}dead-letter topic \"{}\" refused the record: {error}", self.topics[0]);
+        let help = "a dead letter is the record with headers about its mistake: raise `max.message.bytes` of that topic above the source's";
+        ConnectorError::new(ErrorKind::Data, message).help(help)
     }
 }
 

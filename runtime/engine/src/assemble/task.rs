@@ -78,7 +78,9 @@ impl Task {
 
     /// Runs until it is asked to stop, the source ends or something fails for this task.
     pub(crate) fn run(mut self) -> Result<TaskEnd, ConnectorError> {
+        // What fails while the end of a failure is awaited is its consequence.
         let end = self.turn();
+        let end = end.map_err(|error| self.failure.take().unwrap_or(error));
         if !matches!(end, Ok(TaskEnd::Complete)) {
             self.tail.abandon();
         }
@@ -96,7 +98,18 @@ impl Task {
             let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
             let poll_wait = if self.desk.is_quiet() { pace.poll_wait } else { pace.poll_wait.min(POLL_WAIT_ACKS) };
             let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
-            let event = self.source.poll(poll_wait, accept)?;
+            let event = match self.source.poll(poll_wait, accept) {
+                // It may say so again while what was read before is being finished.
+                Err(_) if self.failure.is_some() => {
+                    self.setup.env.clock.pause(POLL_WAIT_ACKS);
+                    SourceEvent::Idle
+                }
+                Err(error) if lets_finish(&error) => {
+                    self.start_failing(error)?;
+                    SourceEvent::Idle
+                }
+                polled => polled?,
+            };
             self.is_idle = matches!(event, SourceEvent::Idle);
             match self.handle(event) {
                 Err(error) if error.kind == ErrorKind::Data && self.failure.is_none() => self.start_failing(error)?,
@@ -213,7 +226,9 @@ impl Task {
             && (is_quiet || now >= deadline || level == StopLevel::Now)
             && let Some(error) = self.failure.take()
         {
-            self.source.settle(SETTLE_WAIT)?;
+            if let Err(unsettled) = self.source.settle(SETTLE_WAIT) {
+                tracing::warn!(error = %unsettled, "the last positions may not be committed");
+            }
             return Err(error);
         }
         match level {
@@ -253,7 +268,7 @@ impl Task {
         Ok(())
     }
 
-    /// A record stops the pipeline: what was read before it is brought to its end.
+    /// A record, or the end of the source, stops the pipeline: what was read before is brought to its end.
     fn start_failing(&mut self, error: ConnectorError) -> Result<(), ConnectorError> {
         self.failure = Some(error);
         self.phase = Phase::Failing(self.now() + self.setup.drain_timeout);
@@ -293,5 +308,13 @@ impl Task {
 
     fn now(&self) -> Duration {
         self.setup.env.clock.monotonic()
+    }
+}
+
+/// Whether what was read before a source failed can still be written and committed: it may be there no more when the pipeline starts again.
+fn lets_finish(error: &ConnectorError) -> bool {
+    match error.kind {
+        ErrorKind::Missing | ErrorKind::Data | ErrorKind::LocalIo | ErrorKind::Invalid => error.retry == Retry::No,
+        ErrorKind::Unreachable | ErrorKind::Denied | ErrorKind::Fenced | ErrorKind::Bug => false,
     }
 }

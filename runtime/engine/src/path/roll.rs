@@ -75,7 +75,7 @@ impl Roller {
         loop {
             let set = self.sets.entry(batch.partition).or_insert_with(|| OpenSet::new(start, now, self.sees_times));
             let room = self.flush.records.map_or(usize::MAX, |records_max| as_usize(records_max.saturating_sub(set.records).max(1)));
-            let to = counted.len().min(from.saturating_add(room));
+            let to = counted.len().min(from.saturating_add(room).min(from.saturating_add(set.rows_for_files(&batch.routes))));
             let is_last = to == counted.len();
             let end = if is_last { batch.delta.end } else { raw.records.position(counted[to - 1] as usize + 1) };
             if to > from {
@@ -206,6 +206,13 @@ impl OpenSet {
             return Some(RollReason::Bytes);
         }
         (self.files.len() >= FILES_OPEN_MAX).then_some(RollReason::Files)
+    }
+
+    /// How many rows may come before the set can have too many files: each row opens at most one file of each route.
+    fn rows_for_files(&self, routes: &[RouteRows]) -> usize {
+        let folders: usize = routes.iter().map(|route| route.folders.len()).sum();
+        let room = FILES_OPEN_MAX.saturating_sub(self.files.len());
+        if folders <= room { usize::MAX } else { (room / routes.len().max(1)).max(1) }
     }
 
     fn due(&self, flush: &Flush, now: Duration) -> Option<RollReason> {

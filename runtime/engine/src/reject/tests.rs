@@ -173,7 +173,7 @@ fn a_dead_letter_that_is_refused_stops() {
     let ticket = case.put(vec![reject(0, RejectReason::Key)]).unwrap().unwrap();
     case.deliver(Delivery::Refused { ticket, row: 0, error: ConnectorError::new(ErrorKind::Data, "too large") });
     let error = case.desk.pump(Duration::ZERO).unwrap_err();
-    insta::assert_snapshot!(error, @r#"dead-letter topic "dead" refused a record: too large"#);
+    insta::assert_snapshot!(error, @r#"topic "orders" partition 3 offset 100: dead-letter topic "dead" refused the record: too large"#);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_row_that_the_sink_refuses_is_a_reject_too() {
     case.append(0, orders(3..6));
     let ran = case.run();
     let error = ran.error().unwrap();
-    assert!(error.message.contains("dead-letter topic \"dead\" refused a record"), "as large a dead letter is refused as well: {error}");
+    assert!(error.message.contains("dead-letter topic \"dead\" refused the record"), "as large a dead letter is refused as well: {error}");
     assert_eq!(case.committed(0), None, "not moved past it");
     case.pipeline.errors.dead_letter = None;
     case.run().well();

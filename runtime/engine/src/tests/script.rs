@@ -311,6 +311,28 @@ fn a_failure_gives_up_what_is_open_and_a_new_life_reads_it_again() {
 }
 
 #[test]
+fn what_was_read_is_committed_before_a_source_that_failed_for_good_ends_the_pipeline() {
+    let gone = ConnectorError::new(ErrorKind::Missing, "script: offset 10 is there no more");
+    let again = ConnectorError::new(ErrorKind::Missing, "script: still not there");
+    let case = case("script-out-of-range", &[Assign(0, None), Batch(0, 0, 10), Fail(gone), Fail(again)]);
+    let ran = case.run();
+    assert_eq!(ran.error().unwrap().message, "script: offset 10 is there no more", "the first error is the cause");
+    assert_eq!((ran.timed_out, ran.count("starts again")), (false, 0));
+    assert_eq!(heard(&case), ["commit 0 10", "settle 10"], "the source may hold these records no more");
+    assert_eq!((case.lines().values().flatten().count(), case.world.uploads_open()), (10, 0));
+}
+
+#[test]
+fn whoever_is_denied_or_fenced_commits_nothing() {
+    for kind in [ErrorKind::Denied, ErrorKind::Fenced] {
+        let case = case(&format!("script-{kind:?}"), &[Assign(0, None), Batch(0, 0, 10), Fail(ConnectorError::new(kind, "script: no"))]);
+        let ran = case.run();
+        assert_eq!(ran.error().unwrap().message, "script: no");
+        assert_eq!((heard(&case).len(), case.lines().len()), (0, 0), "{kind:?}");
+    }
+}
+
+#[test]
 fn without_room_the_source_is_polled_for_events_only() {
     let batches = (0..400).map(|batch| Batch(0, batch, batch + 1));
     let steps: Vec<Step> = std::iter::once(Assign(0, None)).chain(batches).chain([End]).collect();

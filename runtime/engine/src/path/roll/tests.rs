@@ -219,6 +219,24 @@ fn a_whole_file_is_cut_into_parts() {
     assert_eq!(empty.finish((0, "".into())).unwrap().parts, [Bytes::new()], "an upload needs a part");
 }
 
+#[test]
+fn a_batch_with_a_folder_a_row_never_opens_too_many_files() {
+    let mut roller = roller(None, 1_000_000);
+    let raw = raw(0, 0, 2_500);
+    let rows: Vec<u32> = (0..2_500).collect();
+    let batch = RowBatch { partition: raw.partition, delta: raw.delta, route: 0, rows: rows.clone(), decoded: Vec::new(), output: None };
+    let folders = rows.iter().map(|row| row.to_string().into()).collect();
+    let route = RouteRows { rows: batch, folders, folder_of_row: rows };
+    let part = PartBatch { partition: raw.partition, delta: raw.delta, routes: vec![route] };
+    let mut closed = roller.append(Duration::ZERO, &raw, &part, &OpenDigits).unwrap();
+    closed.extend(roller.close(PartitionId(0), RollReason::Stop).unwrap());
+    let sets: Vec<_> = closed.iter().map(|set| (set.files.len(), set.delta.start.0, set.delta.end.0, set.reason)).collect();
+    assert_eq!(
+        sets,
+        [(1_000, 0, 1_000, RollReason::Files), (1_000, 1_000, 2_000, RollReason::Files), (500, 2_000, 2_500, RollReason::Stop)]
+    );
+}
+
 /// Batches as lengths, each with a gap of offsets before it.
 fn batches() -> impl Strategy<Value = Vec<(i64, i64)>> {
     proptest::collection::vec((0..5_i64, 0..40_i64), 1..20)
