@@ -38,6 +38,13 @@ pub(super) struct SavedFile {
     inode: u64,
     head_bytes: u64,
     head: String,
+    #[serde(default, skip_serializing_if = "is_first")]
+    generation: u16,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_first(generation: &u16) -> bool {
+    *generation == 0
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +58,12 @@ struct Earlier {
 
 /// A generation in its book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Generation(usize);
+pub(super) struct Generation {
+    index: usize,
+    /// How many files were read under the same name before, as far as is remembered. It is the partition of its records: the same bytes of
+    /// two files under one name never have the same coordinates, nor objects the same name.
+    pub(super) number: u16,
+}
 
 /// All that were read.
 #[derive(Debug, Default)]
@@ -62,6 +74,8 @@ pub(super) struct Book {
 #[derive(Debug)]
 struct Entry {
     name: String,
+    /// Of its generation.
+    number: u16,
     state: State,
     /// `None` before the first commit.
     file: Option<SavedFile>,
@@ -79,6 +93,12 @@ enum State {
     Gone,
 }
 
+impl Entry {
+    fn generation(&self, index: usize) -> Generation {
+        Generation { index, number: self.number }
+    }
+}
+
 /// A generation that is to be read on.
 #[derive(Debug)]
 pub(super) struct Unfinished {
@@ -90,9 +110,11 @@ pub(super) struct Unfinished {
 
 impl Book {
     pub(super) fn new(saved: Saved) -> Self {
-        let current = saved.files.into_iter().map(|(name, file)| Entry { name, state: State::Current, file: Some(file) });
+        let current =
+            saved.files.into_iter().map(|(name, file)| Entry { name, number: file.generation, state: State::Current, file: Some(file) });
         let earlier = saved.earlier.into_iter().map(|earlier| Entry {
             name: earlier.name,
+            number: earlier.file.generation,
             state: if earlier.done { State::Done } else { State::Earlier },
             file: Some(earlier.file),
         });
@@ -102,7 +124,7 @@ impl Book {
     /// What is to be saved.
     pub(super) fn saved(&self) -> Saved {
         let mut saved = Saved { version: VERSION, files: BTreeMap::new(), earlier: Vec::new() };
-        for Entry { name, state, file } in &self.entries {
+        for Entry { name, number: _, state, file } in &self.entries {
             let Some(file) = file else { continue };
             match state {
                 State::Current => drop(saved.files.insert(name.clone(), file.clone())),
@@ -127,7 +149,7 @@ impl Book {
                 && head(file, saved.head_bytes)? == saved.head
                 && (entry.name == name || !leads_to(&dir.join(&entry.name), saved.inode))
             {
-                return Ok(Some((Generation(index), saved.position)));
+                return Ok(Some((entry.generation(index), saved.position)));
             }
         }
         Ok(None)
@@ -135,33 +157,40 @@ impl Book {
 
     /// The name that a generation was read under.
     pub(super) fn name(&self, generation: Generation) -> &str {
-        &self.entries[generation.0].name
+        &self.entries[generation.index].name
     }
 
     /// Whether anything is noted about a generation.
     pub(super) fn is_known(&self, generation: Generation) -> bool {
-        self.entries[generation.0].file.is_some()
+        self.entries[generation.index].file.is_some()
     }
 
     /// Whether all of a generation was read and the name leads elsewhere.
     pub(super) fn is_done(&self, generation: Generation) -> bool {
-        self.entries[generation.0].state == State::Done
+        self.entries[generation.index].state == State::Done
     }
 
     /// The name leads to a file that was never read. What it led to before is an earlier one from now on.
     pub(super) fn begin(&mut self, name: &str) -> Generation {
         self.leave(name);
-        self.entries.push(Entry { name: name.to_owned(), state: State::Current, file: None });
-        Generation(self.entries.len() - 1)
+        let number = self.next_number(name);
+        self.entries.push(Entry { name: name.to_owned(), number, state: State::Current, file: None });
+        Generation { index: self.entries.len() - 1, number }
+    }
+
+    /// The number of the next file under a name.
+    pub(super) fn next_number(&self, name: &str) -> u16 {
+        let numbers = self.entries.iter().filter(|entry| entry.name == name).map(|entry| entry.number);
+        numbers.max().map_or(0, |last| last.saturating_add(1))
     }
 
     /// A generation that was done has grown: it is read on.
     pub(super) fn revive(&mut self, generation: Generation, is_current: bool) {
-        let name = self.entries[generation.0].name.clone();
+        let name = self.entries[generation.index].name.clone();
         if is_current {
             self.leave(&name);
         }
-        self.entries[generation.0].state = if is_current { State::Current } else { State::Earlier };
+        self.entries[generation.index].state = if is_current { State::Current } else { State::Earlier };
     }
 
     /// A name leads to another file than before.
@@ -178,14 +207,14 @@ impl Book {
         let unfinished = entries.filter_map(|(index, entry)| {
             let position = entry.file.as_ref()?.position;
             let is_current = entry.state == State::Current;
-            Some(Unfinished { generation: Generation(index), name: entry.name.clone(), position, is_current })
+            Some(Unfinished { generation: entry.generation(index), name: entry.name.clone(), position, is_current })
         });
         unfinished.collect()
     }
 
     /// Looks for a generation in the folder of its name: the file itself under another name, else a copy that holds what was read.
     pub(super) fn locate(&self, dir: &Path, generation: Generation) -> io::Result<Option<File>> {
-        let Some(saved) = &self.entries[generation.0].file else { return Ok(None) };
+        let Some(saved) = &self.entries[generation.index].file else { return Ok(None) };
         let path = dir.join(self.name(generation));
         let is_it = |found: &Metadata| found.is_file() && found.ino() == saved.inode && found.len() >= saved.position;
         if let Ok(file) = File::open(&path)
@@ -203,7 +232,7 @@ impl Book {
     /// Looks for a copy of a generation with at least so many bytes, in the folder of its name: what `copytruncate` leaves.
     pub(super) fn copied(&self, dir: &Path, generation: Generation, bytes_min: u64) -> io::Result<Option<File>> {
         // Without bytes of its start nothing says which file a copy is one of.
-        let Some(saved) = self.entries[generation.0].file.as_ref().filter(|saved| saved.head_bytes > 0) else { return Ok(None) };
+        let Some(saved) = self.entries[generation.index].file.as_ref().filter(|saved| saved.head_bytes > 0) else { return Ok(None) };
         let path = dir.join(self.name(generation));
         let known: Vec<u64> = self.entries.iter().filter_map(|entry| Some(entry.file.as_ref()?.inode)).collect();
         let can_be = |found: &Metadata| found.is_file() && found.len() >= bytes_min && !known.contains(&found.ino());
@@ -212,12 +241,12 @@ impl Book {
 
     /// A file of this generation is safe up to a position. Returns whether that is news.
     pub(super) fn commit(&mut self, generation: Generation, inode: u64, file: Option<&File>, position: u64) -> io::Result<bool> {
-        let entry = &mut self.entries[generation.0];
+        let entry = &mut self.entries[generation.index];
         let saved = match &entry.file {
             _ if entry.state == State::Gone => return Ok(false),
             Some(known) if known.inode == inode && known.position == position => return Ok(false),
             Some(known) if known.inode == inode && known.head_bytes == HEAD_BYTES => SavedFile { position, ..known.clone() },
-            _ => describe(file, inode, position)?,
+            _ => SavedFile { generation: entry.number, ..describe(file, inode, position)? },
         };
         entry.file = Some(saved);
         Ok(true)
@@ -225,13 +254,13 @@ impl Book {
 
     /// Nothing more of a generation will be read.
     pub(super) fn finish(&mut self, generation: Generation) {
-        let entry = &mut self.entries[generation.0];
+        let entry = &mut self.entries[generation.index];
         entry.state = if entry.file.is_some() { State::Done } else { State::Gone };
     }
 
     /// A generation is not there any more, what was read of it is all there ever will be.
     pub(super) fn forget(&mut self, generation: Generation) {
-        self.entries[generation.0].state = State::Gone;
+        self.entries[generation.index].state = State::Gone;
     }
 
     /// Forgets what is done and lies no longer in the folder of its name: another file can have its number one day.
@@ -288,9 +317,9 @@ fn search(folder: &Path, quick: impl Fn(&Metadata) -> bool, sure: impl Fn(&File)
 
 /// What to remember of a file. One that cannot be opened any more is remembered by its inode alone.
 fn describe(file: Option<&File>, inode: u64, position: u64) -> io::Result<SavedFile> {
-    let Some(file) = file else { return Ok(SavedFile { position, inode, head_bytes: 0, head: hash(&[]) }) };
+    let Some(file) = file else { return Ok(SavedFile { position, inode, head_bytes: 0, head: hash(&[]), generation: 0 }) };
     let head_bytes = file.metadata()?.len().min(HEAD_BYTES);
-    Ok(SavedFile { position, inode, head_bytes, head: head(file, head_bytes)? })
+    Ok(SavedFile { position, inode, head_bytes, head: head(file, head_bytes)?, generation: 0 })
 }
 
 fn head(file: &File, bytes: u64) -> io::Result<String> {

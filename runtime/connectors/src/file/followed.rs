@@ -96,7 +96,7 @@ impl Followed {
     /// How the task hears of it.
     pub(super) fn assigned(&self, id: PartitionId) -> Assigned {
         let (start, end) = (Some(lines::position(self.position)), Some(lines::position(self.end)));
-        Assigned { id, topic: Arc::clone(&self.name), partition: 0, start, end }
+        Assigned { id, topic: Arc::clone(&self.name), partition: self.generation.number.into(), start, end }
     }
 
     /// The file, if it is not open and its name still leads to it.
@@ -152,7 +152,8 @@ impl Followed {
         }
         if self.position < self.end && self.waits_at != Some(self.end) {
             let (topic, take_rest) = (Arc::clone(&self.name), settings.mode == Mode::Once || self.is_left);
-            let part = Part { topic, start: self.position, end: self.end, line_bytes_max: settings.line_bytes_max, take_rest };
+            let name = (topic, self.generation.number.into());
+            let part = Part { name, start: self.position, end: self.end, line_bytes_max: settings.line_bytes_max, take_rest };
             match lines::read(file, part).map_err(failed)? {
                 Found::Lines(records, next) => return Ok(Step::Batch(self.batch(id, records, next))),
                 Found::Nothing => self.waits_at = Some(self.end),

@@ -14,6 +14,7 @@ pub(super) const CHUNK_BYTES: usize = 1024 * 1024;
 /// Whole lines of one file.
 pub(super) struct Lines {
     topic: Arc<str>,
+    partition: i32,
     /// Position of the first byte of `data`.
     start: u64,
     data: Vec<u8>,
@@ -48,7 +49,7 @@ impl Records for Lines {
     }
 
     fn source_partition(&self) -> i32 {
-        0
+        self.partition
     }
 
     fn headers(&self, _row: usize, _each: &mut dyn FnMut(&str, Option<&[u8]>)) {}
@@ -71,8 +72,8 @@ pub(super) enum Found {
 
 /// What to read.
 pub(super) struct Part {
-    /// The name of the file, for the records.
-    pub(super) topic: Arc<str>,
+    /// The name of the file and the number of its generation, for the records.
+    pub(super) name: (Arc<str>, i32),
     /// From here.
     pub(super) start: u64,
     /// Not beyond.
@@ -85,7 +86,7 @@ pub(super) struct Part {
 
 /// Reads lines: as many as fit into a chunk, or one that is longer.
 pub(super) fn read(file: &File, part: Part) -> io::Result<Found> {
-    let Part { topic, start, end, line_bytes_max, take_rest } = part;
+    let Part { name, start, end, line_bytes_max, take_rest } = part;
     let available = end.saturating_sub(start);
     let mut data = Vec::new();
     let mut wanted = available.min(CHUNK_BYTES as u64);
@@ -117,17 +118,18 @@ pub(super) fn read(file: &File, part: Part) -> io::Result<Found> {
     let long = lines.iter().find(|(from, to)| (to - from) as u64 > line_bytes_max).map(|(from, _)| *from);
     match long {
         Some(0) => return Ok(Found::TooLong(start)),
-        Some(long) => return Ok(before(topic, start, data, lines, long)),
+        Some(long) => return Ok(before(name, start, data, lines, long)),
         None => {}
     }
-    Ok(Found::Lines(Lines { topic, start, data, lines }, start + whole as u64))
+    let (topic, partition) = name;
+    Ok(Found::Lines(Lines { topic, partition, start, data, lines }, start + whole as u64))
 }
 
 /// The lines that stand before the one that is too long: it is met first thing next time.
-fn before(topic: Arc<str>, start: u64, mut data: Vec<u8>, mut lines: Vec<(usize, usize)>, long: usize) -> Found {
+fn before((topic, partition): (Arc<str>, i32), start: u64, mut data: Vec<u8>, mut lines: Vec<(usize, usize)>, long: usize) -> Found {
     lines.retain(|(from, _)| *from < long);
     data.truncate(long);
-    Found::Lines(Lines { topic, start, data, lines }, start + long as u64)
+    Found::Lines(Lines { topic, partition, start, data, lines }, start + long as u64)
 }
 
 /// Reads until `data` holds `wanted` bytes from `start` on; false if the file ends before.
@@ -175,7 +177,7 @@ mod tests {
         let (file, end) = (file(content), content.len() as u64);
         let (mut start, mut lines) = (0, Vec::new());
         loop {
-            match read(&file, Part { topic: "t".into(), start, end, line_bytes_max, take_rest }).unwrap() {
+            match read(&file, Part { name: ("t".into(), 0), start, end, line_bytes_max, take_rest }).unwrap() {
                 Found::Lines(found, next) => {
                     assert!(next > start);
                     (0..found.len()).for_each(|row| lines.push(found.value(row).unwrap().to_vec()));
@@ -214,7 +216,7 @@ mod tests {
     #[test]
     fn positions_are_where_lines_start() {
         let file = file(b"ab\r\ncd\n");
-        let part = Part { topic: "t".into(), start: 4, end: 7, line_bytes_max: 10, take_rest: false };
+        let part = Part { name: ("t".into(), 0), start: 4, end: 7, line_bytes_max: 10, take_rest: false };
         let Found::Lines(lines, next) = read(&file, part).unwrap() else { panic!("there is a line") };
         assert_eq!((lines.position(0), next, lines.value(0), lines.topic(0)), (Position(4), 7, Some(&b"cd"[..]), "t"));
         assert_eq!((lines.key(0), lines.timestamp_ms(0)), (None, None));

@@ -108,7 +108,7 @@ fn inspect_source(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorErro
     for (left, file) in source::unfinished(&book, &saved_path, dir, &settings.wanted)? {
         let Some(metadata) = file.and_then(|file| file.metadata().ok()) else { continue };
         known.push((left.name.clone(), metadata.ino()));
-        partitions.push(partition(&left.name, metadata.len(), Some(left.position)));
+        partitions.push(partition((&left.name, left.generation.number), metadata.len(), Some(left.position)));
     }
     for name in found.keys() {
         let path = dir.join(name);
@@ -122,17 +122,18 @@ fn inspect_source(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorErro
         }
         match book.recognise(dir, name, &file).map_err(failed)? {
             Some((generation, _)) if book.is_done(generation) => {}
-            saved => partitions.push(partition(name, metadata.len(), saved.map(|(_, position)| position))),
+            Some((generation, position)) => partitions.push(partition((name, generation.number), metadata.len(), Some(position))),
+            None => partitions.push(partition((name, book.next_number(name)), metadata.len(), None)),
         }
     }
     let missing = if settings.mode == Mode::Once { missing.collect() } else { Vec::new() };
     Ok(Inspection { system, partitions, missing })
 }
 
-fn partition(name: &str, bytes: u64, committed: Option<u64>) -> PartitionInspection {
+fn partition((name, number): (&str, u16), bytes: u64, committed: Option<u64>) -> PartitionInspection {
     PartitionInspection {
         topic: name.to_owned(),
-        partition: 0,
+        partition: number.into(),
         low: lines::position(0),
         high: lines::position(bytes),
         committed: committed.map(lines::position),

@@ -53,6 +53,45 @@ fn a_renamed_file_is_read_to_its_end_and_the_new_one_from_its_start() {
     assert_eq!(seen, ["a.log 8..14", "a.log 24..30", "a.log@8[0]=THREE", "a.log@24[0]=later"], "both go on after a restart");
 }
 
+/// The partitions that a source hands out, and those of the records in them.
+fn partitions(source: &mut FileSource) -> (Vec<i32>, BTreeSet<i32>) {
+    let (mut assigned, mut read) = (Vec::new(), BTreeSet::new());
+    loop {
+        match source.poll(Duration::ZERO, Accept::Records).unwrap() {
+            SourceEvent::Assigned(found) => assigned.extend(found.iter().map(|one| one.partition)),
+            SourceEvent::Batch(batch) => {
+                read.insert(batch.records.source_partition());
+                source.commit(&[(batch.partition, batch.delta.end)]).unwrap();
+            }
+            _ => {
+                source.settle(Duration::ZERO).unwrap();
+                return (assigned, read);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_had_one_name_after_the_other_have_partitions_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.log");
+    append(&path, "one\n");
+    let mut source = tail(dir.path(), "a.log", LONG);
+    assert_eq!(partitions(&mut source), (vec![0], BTreeSet::from([0])));
+    fs::rename(&path, dir.path().join("a.log.1")).unwrap();
+    append(&path, "ONE\n");
+    assert_eq!(partitions(&mut source), (vec![1], BTreeSet::from([1])), "or both would be written to objects of one name");
+    drop(source);
+    append(&path, "TWO\n");
+    let (assigned, read) = partitions(&mut tail(dir.path(), "a.log", LONG));
+    assert_eq!((assigned, read), (vec![1, 0], BTreeSet::from([1])), "the same ones after a restart");
+    fs::rename(&path, dir.path().join("a.log.2")).unwrap();
+    append(&path, "three\n");
+    let look = inspect(dir.path(), Some("tail"), &["a.log"]).unwrap();
+    assert_eq!(look.partitions.iter().map(|at| at.partition).collect::<BTreeSet<_>>(), BTreeSet::from([0, 1, 2]));
+    assert_eq!(partitions(&mut tail(dir.path(), "a.log", LONG)).1, BTreeSet::from([2]));
+}
+
 #[test]
 fn a_file_that_was_renamed_meanwhile_is_found_again() {
     for from in ["a.log", "a.log*"] {
