@@ -32,8 +32,8 @@ use crate::{logging, render};
 
 /// The two pipelines, as a user would write them.
 const PIPELINES: [(&str, &str); 2] = [
-    ("demo/mqtt-to-kafka.yaml", include_str!("../demo/mqtt-to-kafka.yaml")),
-    ("demo/kafka-to-files.yaml", include_str!("../demo/kafka-to-files.yaml")),
+    ("demo/mqtt-to-kafka.yaml", include_str!("../../../../pipelines/demo/mqtt-to-kafka.yaml")),
+    ("demo/kafka-to-files.yaml", include_str!("../../../../pipelines/demo/kafka-to-files.yaml")),
 ];
 /// The name of the second one: what it commits is in files.
 const FILES_PIPELINE: &str = "demo-kafka-to-files";
