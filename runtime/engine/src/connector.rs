@@ -215,8 +215,9 @@ pub trait FileStore: Send + Sync {
     /// Uploads one part; numbers start at 1; every part but the last has at least [`PART_BYTES_MIN`].
     fn part<'a>(&'a self, key: &'a str, upload: &'a UploadId, number: u32, data: Bytes) -> BoxFuture<'a, Result<PartTag, ConnectorError>>;
 
-    /// Makes the object visible. With [`IfExists::Keep`] only if there is none under the key yet: then this upload is given up. Called
-    /// again after an answer was lost, it finds the object of the first call and says so.
+    /// Makes the object visible. With [`IfExists::Keep`] only if there is none under the key yet: one with the same bytes counts and this
+    /// upload is given up, one with other bytes is [`ErrorKind::Fenced`](crate::error::ErrorKind::Fenced) and stays as it is. Called again
+    /// after an answer was lost, it finds the object of the first call and says so.
     fn complete<'a>(
         &'a self,
         key: &'a str,
@@ -257,6 +258,17 @@ pub struct PartTag {
     pub etag: String,
     /// Its checksum, where the store wants it again on completion.
     pub checksum: Option<String>,
+    /// What it held, for a store that has to tell its object from another's.
+    pub content: Option<PartContent>,
+}
+
+/// What a part held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartContent {
+    /// Its bytes.
+    pub bytes: u64,
+    /// Their CRC64NVME.
+    pub crc64: u64,
 }
 
 /// What completing an upload does with an object that is there already.
@@ -273,7 +285,7 @@ pub enum IfExists {
 pub enum Completed {
     /// The object is there now.
     Created,
-    /// There was one already under this key: this upload was given up, the object was not touched.
+    /// There was one already under this key with the same bytes: this upload was given up, the object was not touched.
     Existed,
 }
 

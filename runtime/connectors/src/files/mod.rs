@@ -4,8 +4,10 @@ pub(crate) mod disk;
 pub(crate) mod keys;
 mod options;
 mod plans;
+mod taken;
 mod wait;
 
 pub(crate) use options::{CLAUSES, FORMATS, OPTIONS, PROPERTIES, join};
 pub(crate) use plans::{DiskPlans, StorePlans};
+pub(crate) use taken::other_data;
 pub(crate) use wait::wait;

@@ -1,7 +1,7 @@
 //! Objects as files. An object appears under its name in one step (a hard link), whole and safe on the disk, or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind as Io, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind as Io, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,13 @@ use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::listing;
 use super::uploads::{Uploads, folder_of};
-use crate::files::{disk, keys};
+use crate::files::{disk, keys, other_data};
 
 /// The largest object that [`FileStore::get`] reads whole.
 const SMALL_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// How much of two files is held while they are compared.
+const COMPARE_BYTES: usize = 64 * 1024;
 
 /// A directory.
 #[derive(Debug)]
@@ -139,7 +142,7 @@ fn write_part(path: &Path, number: u32, data: &[u8]) -> Result<PartTag, Connecto
         Io::NotFound => gone(path),
         _ => disk::failed("write", path, &error),
     })?;
-    Ok(PartTag { number, etag: data.len().to_string(), checksum: None })
+    Ok(PartTag { number, etag: data.len().to_string(), checksum: None, content: None })
 }
 
 fn gone(path: &Path) -> ConnectorError {
@@ -165,33 +168,56 @@ fn complete(folder: &Path, target: &Path, parts: &[PartTag], if_exists: IfExists
     }
     let ended = match if_exists {
         IfExists::Keep => link(&object, target),
-        IfExists::Replace => link_over(&object, target),
+        IfExists::Replace => link_over(&object, target).map(|()| true),
     };
     let ended = ended.map_err(|error| {
         disk::failed("link", target, &error).help("the file system below `dir` must have hard links; those of Linux do")
     })?;
+    let ended = match ended {
+        true => Completed::Created,
+        false if same_bytes(&object, target).map_err(|error| disk::failed("compare", target, &error))? => Completed::Existed,
+        false => return Err(other_data(&target.display().to_string())),
+    };
     disk::sync_dir(place).map_err(|error| disk::failed("write", place, &error))?;
     remove(folder).map_err(|error| disk::failed("remove", folder, &error))?;
     Ok(ended)
 }
 
-/// A hard link appears whole or not at all, and never over a file that is there.
-fn link(object: &Path, target: &Path) -> io::Result<Completed> {
+/// A hard link appears whole or not at all, and never over a file that is there: false says that another one is.
+fn link(object: &Path, target: &Path) -> io::Result<bool> {
     match fs::hard_link(object, target) {
-        Ok(()) => Ok(Completed::Created),
-        Err(error) if error.kind() == Io::AlreadyExists => {
-            Ok(if same_file(object, target) { Completed::Created } else { Completed::Existed })
-        }
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == Io::AlreadyExists => Ok(same_file(object, target)),
         Err(error) => Err(error),
     }
 }
 
 /// The upload keeps its own link, so that the call can be made again.
-fn link_over(object: &Path, target: &Path) -> io::Result<Completed> {
+fn link_over(object: &Path, target: &Path) -> io::Result<()> {
     let second = object.with_file_name(format!("link-{}", disk::unique()));
     fs::hard_link(object, &second)?;
-    fs::rename(&second, target)?;
-    Ok(Completed::Created)
+    fs::rename(&second, target)
+}
+
+/// Whether two files hold the same. A name alone does not say so: a topic that was created anew begins with the old offsets.
+fn same_bytes(left: &Path, right: &Path) -> io::Result<bool> {
+    let (left, right) = (File::open(left)?, File::open(right)?);
+    if left.metadata()?.len() != right.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut left, mut right) = (BufReader::with_capacity(COMPARE_BYTES, left), BufReader::with_capacity(COMPARE_BYTES, right));
+    loop {
+        let (ours, theirs) = (left.fill_buf()?, right.fill_buf()?);
+        let common = ours.len().min(theirs.len());
+        if ours[..common] != theirs[..common] {
+            return Ok(false);
+        }
+        if common == 0 {
+            return Ok(ours.is_empty() && theirs.is_empty());
+        }
+        left.consume(common);
+        right.consume(common);
+    }
 }
 
 /// The file that holds all parts, forced to the disk. A single part is that file already.

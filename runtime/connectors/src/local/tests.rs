@@ -63,7 +63,9 @@ async fn two_stores_share_a_directory() {
     let other = right.begin("a").await.unwrap();
     let other_tag = right.part("a", &other, 1, Bytes::from_static(b"right")).await.unwrap();
     assert_eq!(right.complete("a", &other, &[other_tag], IfExists::Keep).await.unwrap(), Completed::Created);
-    assert_eq!(left.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Existed);
+    let error = left.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Fenced, Retry::No), "{error}");
+    assert!(error.message.starts_with(&format!("{} holds other data", root.path().join("a").display())), "{error}");
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"right");
 }
 
@@ -301,7 +303,7 @@ async fn what_a_killed_process_left_is_no_object_and_goes() {
     assert_eq!(next.list("", 10).await.unwrap(), [], "neither is an object");
     assert_eq!((next.get("a").await.unwrap(), next.get("b").await.unwrap()), (None, None));
     // An upload of another owner that lives can still be completed by that one.
-    let tag = PartTag { number: 1, etag: "10".into(), checksum: None };
+    let tag = PartTag { number: 1, etag: "10".into(), checksum: None, content: None };
     assert_eq!(killed.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created);
     assert_eq!(next.list("", 10).await.unwrap(), [("a".to_owned(), 10)]);
 }

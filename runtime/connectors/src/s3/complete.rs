@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | 200 | | created |
 //! | 412, or 404 for the upload | with the mark of this upload | created: an earlier answer was lost |
-//! | 412, or 404 for the upload | with another mark or none | existed; the upload is given up |
+//! | 412, or 404 for the upload | another's or without a mark, with the same bytes | existed; the upload is given up |
+//! | 412, or 404 for the upload | another's or without a mark, with other bytes | an error for good |
 //! | 404 for the upload | none | an error: the file must be written again |
 //! | 409, or 412 | none | asked again for a while, then as above: two completions met and nobody won |
 //! | none, or 5xx | | an error that is tried again; the next answer is one of the above |
@@ -15,24 +16,28 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use kpipe_engine::connector::{Completed, IfExists, PartTag};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
+use kpipe_engine::connector::{Completed, IfExists, PartContent, PartTag};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::error::Answer;
 use super::store::{Bucket, UPLOAD_MARK, Upload};
+use crate::files::other_data;
 
 /// How often a completion is repeated that met another one.
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt; it grows with each.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Who made the object under a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Maker {
-    Nobody,
-    ThisUpload,
-    Another,
+/// The object under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    /// This upload made it.
+    ours: bool,
+    bytes: Option<u64>,
+    /// The CRC64NVME of all its bytes, as the store spells it.
+    crc64: Option<String>,
 }
 
 impl Bucket {
@@ -47,8 +52,8 @@ impl Bucket {
         let mut attempt = 1;
         loop {
             let conditional = if_exists == IfExists::Keep && self.conditional.load(Ordering::Relaxed);
-            if if_exists == IfExists::Keep && !conditional && self.maker(key, upload).await? != Maker::Nobody {
-                return self.settle(key, upload, if_exists).await;
+            if if_exists == IfExists::Keep && !conditional && self.found(key, upload).await?.is_some() {
+                return self.settle(key, upload, parts, if_exists).await;
             }
             let answer = match self.ask(key, upload, parts, conditional).await {
                 Ok(()) => return Ok(Completed::Created),
@@ -59,7 +64,7 @@ impl Bucket {
                 Err((answer @ (Answer::NoUpload | Answer::Exists | Answer::Conflict), _)) => answer,
                 Err((_, error)) => return Err(error),
             };
-            match self.settle(key, upload, if_exists).await {
+            match self.settle(key, upload, parts, if_exists).await {
                 Err(error) if error.retry == Retry::Reopen && answer != Answer::NoUpload && attempt < ATTEMPTS => {
                     tokio::time::sleep(PAUSE * attempt).await;
                     attempt += 1;
@@ -84,34 +89,70 @@ impl Bucket {
     }
 
     /// Decides by what is there.
-    async fn settle(&self, key: &str, upload: Upload<'_>, if_exists: IfExists) -> Result<Completed, ConnectorError> {
-        match (self.maker(key, upload).await?, if_exists) {
-            (Maker::ThisUpload, _) => Ok(Completed::Created),
-            (Maker::Another, IfExists::Keep) => {
+    async fn settle(&self, key: &str, upload: Upload<'_>, parts: &[PartTag], if_exists: IfExists) -> Result<Completed, ConnectorError> {
+        match (self.found(key, upload).await?, if_exists) {
+            (Some(Found { ours: true, .. }), _) => Ok(Completed::Created),
+            (Some(found), IfExists::Keep) => {
+                if !self.same_bytes(key, &found, parts).await? {
+                    return Err(other_data(&format!("s3://{}/{key}", self.name)));
+                }
                 // The object that counts is there; parts that stay behind cost space until the bucket's lifecycle rule removes them.
                 if let Err(error) = self.give_up(key, upload).await {
                     tracing::warn!(%error, "an upload that was not needed is still there");
                 }
                 Ok(Completed::Existed)
             }
-            (Maker::Another, IfExists::Replace) | (Maker::Nobody, _) => {
+            (Some(_), IfExists::Replace) | (None, _) => {
                 let message = format!("s3 at {}: the upload to s3://{}/{key} is gone and left no object", self.store.place, self.name);
                 Err(ConnectorError::new(ErrorKind::Missing, message).retry(Retry::Reopen))
             }
         }
     }
 
-    async fn maker(&self, key: &str, upload: Upload<'_>) -> Result<Maker, ConnectorError> {
-        match self.client().head_object().bucket(&self.name).key(key).send().await {
-            Ok(found) => {
-                let mark = found.metadata().and_then(|metadata| metadata.get(UPLOAD_MARK));
-                Ok(if mark.is_some_and(|mark| mark == upload.mark) { Maker::ThisUpload } else { Maker::Another })
+    async fn found(&self, key: &str, upload: Upload<'_>) -> Result<Option<Found>, ConnectorError> {
+        match self.client().head_object().bucket(&self.name).key(key).checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(head) => {
+                let whole = head.checksum_type() == Some(&ChecksumType::FullObject);
+                Ok(Some(Found {
+                    ours: head.metadata().and_then(|metadata| metadata.get(UPLOAD_MARK)).is_some_and(|mark| mark == upload.mark),
+                    bytes: head.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
+                    crc64: head.checksum_crc64_nvme.filter(|_| whole),
+                }))
             }
             Err(error) => match self.failed("look at", key, &error) {
-                (Answer::NoKey, _) => Ok(Maker::Nobody),
+                (Answer::NoKey, _) => Ok(None),
                 (_, error) => Err(error),
             },
         }
+    }
+
+    /// Whether the object holds what this upload would make. Where the store keeps no checksum of the whole object, it is read.
+    async fn same_bytes(&self, key: &str, found: &Found, parts: &[PartTag]) -> Result<bool, ConnectorError> {
+        let contents: Option<Vec<PartContent>> = parts.iter().map(|part| part.content).collect();
+        let contents = contents.ok_or_else(|| ConnectorError::new(ErrorKind::Bug, format!("{key}: a part of unknown content")))?;
+        let ours = contents.into_iter().fold(PartContent { bytes: 0, crc64: 0 }, |whole, part| PartContent {
+            bytes: whole.bytes + part.bytes,
+            crc64: checksum_combine(CrcAlgorithm::Crc64Nvme, whole.crc64, part.crc64, part.bytes),
+        });
+        if found.bytes.is_some_and(|bytes| bytes != ours.bytes) {
+            return Ok(false);
+        }
+        match &found.crc64 {
+            Some(crc64) => Ok(*crc64 == base64(ours.crc64)),
+            None => Ok(self.read_back(key).await? == ours),
+        }
+    }
+
+    async fn read_back(&self, key: &str) -> Result<PartContent, ConnectorError> {
+        let answer = self.client().get_object().bucket(&self.name).key(key).send().await;
+        let mut body = answer.map_err(|error| self.failed("read", key, &error).1)?.body;
+        let (mut digest, mut bytes) = (Digest::new(CrcAlgorithm::Crc64Nvme), 0);
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| self.cut_off(key, &error))?;
+            digest.update(&piece);
+            bytes += piece.len() as u64;
+        }
+        Ok(PartContent { bytes, crc64: digest.finalize() })
     }
 
     fn lose_conditional(&self) {
@@ -122,5 +163,30 @@ impl Bucket {
                 "the store has no conditional completion: a key is looked at before it is written"
             );
         }
+    }
+}
+
+/// Eight bytes in base64, as S3 spells a CRC64NVME.
+fn base64(crc64: u64) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    // Eleven letters of six bits: two bits more than there are.
+    let bits = u128::from(crc64) << 2;
+    let letters = (0..11).rev().map(|place| char::from(LETTERS[((bits >> (6 * place)) & 63) as usize]));
+    letters.chain(['=']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_of_parts_give_that_of_the_whole() {
+        let crc = |bytes: &[u8]| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes);
+        assert_eq!(base64(crc(b"123456789")), "rosUhgp5mIg=", "the published check value");
+        assert_eq!(base64(0), "AAAAAAAAAAA=");
+        let joined = [b"1234".as_slice(), b"", b"56789"]
+            .into_iter()
+            .fold(0, |whole, part| checksum_combine(CrcAlgorithm::Crc64Nvme, whole, crc(part), part.len() as u64));
+        assert_eq!(joined, crc(b"123456789"));
     }
 }

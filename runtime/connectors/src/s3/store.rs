@@ -8,8 +8,9 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType};
 use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, checksum};
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, IfExists, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, PartContent, PartTag, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 
 use super::client::Store;
@@ -67,6 +68,11 @@ impl Bucket {
         Call { place: &self.store.place, bucket: &self.name, what, key, login: self.store.login.as_deref() }.failed(error)
     }
 
+    /// The bytes of an object ended too early.
+    pub(super) fn cut_off(&self, key: &str, error: &dyn std::error::Error) -> ConnectorError {
+        ConnectorError::new(ErrorKind::Unreachable, format!("s3 at {}: {key} was cut off: {error}", self.store.place))
+    }
+
     async fn create(&self, key: &str, mark: &str, checksums: bool) -> Result<Option<String>, (Answer, ConnectorError)> {
         let mut call = self.client().create_multipart_upload().bucket(&self.name).key(key).metadata(UPLOAD_MARK, mark);
         if checksums {
@@ -96,6 +102,7 @@ impl Bucket {
             let message = format!("s3://{}/{key} would have more than {PARTS_MAX} parts", self.name);
             return Err(ConnectorError::new(ErrorKind::Invalid, message).help("lower `flush.bytes`"));
         }
+        let content = PartContent { bytes: data.len() as u64, crc64: checksum(CrcAlgorithm::Crc64Nvme, &data) };
         let mut call = self
             .client()
             .upload_part()
@@ -116,7 +123,7 @@ impl Bucket {
         let etag = sent.e_tag.ok_or_else(|| {
             ConnectorError::new(ErrorKind::Invalid, format!("s3 at {}: a part was taken without an ETag", self.store.place))
         })?;
-        Ok(PartTag { number, etag, checksum: sent.checksum_crc64_nvme })
+        Ok(PartTag { number, etag, checksum: sent.checksum_crc64_nvme, content: Some(content) })
     }
 
     /// Gives an upload up; one that is gone is no error.
@@ -141,9 +148,7 @@ impl Bucket {
         let mut body = found.body;
         let mut bytes = Vec::new();
         while let Some(piece) = body.next().await {
-            let cut =
-                |error| ConnectorError::new(ErrorKind::Unreachable, format!("s3 at {}: {key} was cut off: {error}", self.store.place));
-            bytes.extend_from_slice(&piece.map_err(cut)?);
+            bytes.extend_from_slice(&piece.map_err(|error| self.cut_off(key, &error))?);
             if bytes.len() > SMALL_BYTES_MAX {
                 return Err(ConnectorError::new(ErrorKind::Invalid, format!("s3://{}/{key} is larger than 16 MiB", self.name)));
             }

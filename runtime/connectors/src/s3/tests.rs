@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kpipe_compiler::plan::{
     Compression, Decode, Endpoint, FileFormat, FileTail, Naming, OptionValue, Options, Route, SecretRef, Tail, ValueFormat,
 };
-use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, PartTag, Secrets, UploadId};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, PartContent, PartTag, Secrets, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,12 +84,19 @@ fn refuse(status: u16, code: &str) -> Reply {
     Reply::Answer(status, "", format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>said so.</Message></Error>"))
 }
 
+fn empty() -> Reply {
+    Reply::Answer(200, "", String::new())
+}
+
 fn head(mark: &'static str) -> Reply {
     Reply::Answer(200, mark, String::new())
 }
 
 const OURS: &str = "x-amz-meta-kpipe-upload: mark\r\n";
 const OTHERS: &str = "x-amz-meta-kpipe-upload: another\r\n";
+
+/// The part of an upload whose object is empty.
+const CONTENT: PartContent = PartContent { bytes: 0, crc64: 0 };
 
 /// Answers requests in order, and notes `METHOD path?query` and whether it was conditional.
 struct Server {
@@ -114,7 +121,7 @@ impl Server {
     }
 
     async fn complete(&self, if_exists: IfExists) -> Result<Completed, ConnectorError> {
-        let part = PartTag { number: 1, etag: "e".into(), checksum: None };
+        let part = PartTag { number: 1, etag: "e".into(), checksum: None, content: Some(CONTENT) };
         self.store.complete("k", &UploadId("mark/id".into()), &[part], if_exists).await
     }
 
@@ -126,13 +133,16 @@ impl Server {
 async fn serve(mut connection: TcpStream, noted: Arc<Mutex<Vec<String>>>, replies: Arc<Mutex<std::vec::IntoIter<Reply>>>) {
     loop {
         let Some((request, missing)) = read(&mut connection).await else { return };
+        let is_head = request.starts_with("head ");
         noted.lock().unwrap().push(request);
         let reply = replies.lock().unwrap().next();
         if matches!(reply, Some(Reply::CutEarly)) || connection.read_exact(&mut vec![0; missing]).await.is_err() {
             return;
         }
         let Some(Reply::Answer(status, headers, body)) = reply else { return };
-        let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len());
+        let length = body.len();
+        let body = if is_head { "" } else { &body };
+        let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
         connection.write_all(text.as_bytes()).await.unwrap();
     }
 }
@@ -166,6 +176,7 @@ async fn read(connection: &mut TcpStream) -> Option<(String, usize)> {
 }
 
 const ASK: &str = "post /lake/k?uploadid=id if-none-match";
+const READ: &str = "get /lake/k?x-id=getobject";
 const LOOK: &str = "head /lake/k";
 const GIVE_UP: &str = "delete /lake/k?x-id=abortmultipartupload&uploadid=id";
 
@@ -178,27 +189,27 @@ async fn the_answer_decides_what_became_of_an_upload() {
         ("used upload, our object", vec![refuse(404, "NoSuchUpload"), head(OURS)], Created, vec![ASK, LOOK]),
         (
             "another's object",
-            vec![refuse(412, "PreconditionFailed"), head(OTHERS), Reply::Answer(204, "", String::new())],
+            vec![refuse(412, "PreconditionFailed"), head(OTHERS), empty(), Reply::Answer(204, "", String::new())],
             Existed,
-            vec![ASK, LOOK, GIVE_UP],
+            vec![ASK, LOOK, READ, GIVE_UP],
         ),
         (
             "an object without a mark",
-            vec![refuse(412, "PreconditionFailed"), head(""), refuse(404, "NoSuchUpload")],
+            vec![refuse(412, "PreconditionFailed"), head(""), empty(), refuse(404, "NoSuchUpload")],
             Existed,
-            vec![ASK, LOOK, GIVE_UP],
+            vec![ASK, LOOK, READ, GIVE_UP],
         ),
         (
             "the useless upload stays",
-            vec![refuse(412, "PreconditionFailed"), head(OTHERS), refuse(503, "SlowDown")],
+            vec![refuse(412, "PreconditionFailed"), head(OTHERS), empty(), refuse(503, "SlowDown")],
             Existed,
-            vec![ASK, LOOK, GIVE_UP],
+            vec![ASK, LOOK, READ, GIVE_UP],
         ),
         (
             "two met, the other won",
-            vec![refuse(409, "ConditionalRequestConflict"), head(OTHERS), Reply::Answer(204, "", String::new())],
+            vec![refuse(409, "ConditionalRequestConflict"), head(OTHERS), empty(), Reply::Answer(204, "", String::new())],
             Existed,
-            vec![ASK, LOOK, GIVE_UP],
+            vec![ASK, LOOK, READ, GIVE_UP],
         ),
         (
             "two met, nobody won, the second attempt does",
@@ -212,6 +223,37 @@ async fn the_answer_decides_what_became_of_an_upload() {
         assert_eq!(server.complete(IfExists::Keep).await.unwrap(), expected, "{name}");
         assert_eq!(server.seen(), requests, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_object_counts_only_if_it_holds_the_same() {
+    const SAME: &str = "x-amz-checksum-crc64nvme: AAAAAAAAAAA=\r\nx-amz-checksum-type: FULL_OBJECT\r\n";
+    const OTHER: &str = "x-amz-checksum-crc64nvme: rosUhgp5mIg=\r\nx-amz-checksum-type: FULL_OBJECT\r\n";
+    const PARTS: &str = "x-amz-checksum-crc64nvme: rosUhgp5mIg=-2\r\nx-amz-checksum-type: COMPOSITE\r\n";
+    let text = |text: &str| Reply::Answer(200, "", text.to_owned());
+    let gone = || Reply::Answer(204, "", String::new());
+    let cases = [
+        ("the checksum of the whole is the same", vec![head(SAME), gone()], true, vec![ASK, LOOK, GIVE_UP]),
+        ("another checksum", vec![head(OTHER)], false, vec![ASK, LOOK]),
+        ("a checksum of parts says nothing", vec![head(PARTS), empty(), gone()], true, vec![ASK, LOOK, READ, GIVE_UP]),
+        ("another size", vec![text("size")], false, vec![ASK, LOOK]),
+        ("it grew since", vec![head(""), text("size")], false, vec![ASK, LOOK, READ]),
+    ];
+    for (name, mut replies, same, requests) in cases {
+        replies.insert(0, refuse(412, "PreconditionFailed"));
+        let server = Server::start(replies).await;
+        match server.complete(IfExists::Keep).await {
+            Ok(completed) => assert!(same && completed == Completed::Existed, "{name}: {completed:?}"),
+            Err(error) => {
+                assert!(!same && (error.kind, error.retry) == (ErrorKind::Fenced, Retry::No), "{name}: {error}");
+                assert!(error.message.starts_with("s3://lake/k holds other data"), "{error}");
+            }
+        }
+        assert_eq!(server.seen(), requests, "{name}");
+    }
+    let server = Server::start(vec![refuse(412, "PreconditionFailed"), head(""), Reply::Cut]).await;
+    let error = server.complete(IfExists::Keep).await.unwrap_err();
+    assert_eq!(error.retry, Retry::Backoff, "what could not be compared is compared again: {error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -435,7 +477,7 @@ impl Ask {
 
     async fn of(self, store: &dyn FileStore) -> Result<(), ConnectorError> {
         let upload = UploadId("mark/id".into());
-        let part = PartTag { number: 1, etag: "e".into(), checksum: None };
+        let part = PartTag { number: 1, etag: "e".into(), checksum: None, content: Some(CONTENT) };
         match self {
             Self::Begin => store.begin("k").await.map(drop),
             Self::Part => store.part("k", &upload, 1, Bytes::from(vec![b'x'; 4 << 20])).await.map(drop),

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use kpipe_engine::connector::{Completed, FileStore, IfExists, PART_BYTES_MIN, PartTag, UploadId};
+use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 /// A promised behaviour.
 pub(crate) struct Behaviour {
@@ -19,6 +20,10 @@ pub(crate) static STORE: &[Behaviour] = &[
     Behaviour { name: "visible_after_complete_only", check: |store, prefix| Box::pin(visible_after_complete_only(store, prefix)) },
     Behaviour { name: "parts_in_order_of_number", check: |store, prefix| Box::pin(parts_in_order_of_number(store, prefix)) },
     Behaviour { name: "an_object_is_never_overwritten", check: |store, prefix| Box::pin(an_object_is_never_overwritten(store, prefix)) },
+    Behaviour {
+        name: "objects_of_several_parts_are_compared",
+        check: |store, prefix| Box::pin(objects_of_several_parts_are_compared(store, prefix)),
+    },
     Behaviour { name: "an_object_is_replaced_if_asked", check: |store, prefix| Box::pin(an_object_is_replaced_if_asked(store, prefix)) },
     Behaviour { name: "one_of_many_writers_wins", check: |store, prefix| Box::pin(one_of_many_writers_wins(store, prefix)) },
     Behaviour { name: "complete_can_be_repeated", check: |store, prefix| Box::pin(complete_can_be_repeated(store, prefix)) },
@@ -81,8 +86,36 @@ async fn parts_in_order_of_number(store: &dyn FileStore, prefix: &str) {
 async fn an_object_is_never_overwritten(store: &dyn FileStore, prefix: &str) {
     let key = format!("{prefix}/one");
     assert_eq!(write(store, &key, b"first").await, Completed::Created);
-    assert_eq!(write(store, &key, b"second").await, Completed::Existed);
-    assert_eq!(content(store, &key).await.unwrap(), b"first");
+    // The same again: a repetition after a crash.
+    assert_eq!(write(store, &key, b"first").await, Completed::Existed);
+    // A topic that was created anew writes other data under the old names: it must neither replace nor be dropped.
+    for other in [b"other".as_slice(), b"first and more", b""] {
+        let (upload, tags) = prepare(store, &key, &[Bytes::from_static(other)]).await;
+        refused(&store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap_err());
+        store.abort(&key, &upload).await.unwrap();
+        assert_eq!(content(store, &key).await.unwrap(), b"first");
+    }
+    assert_eq!(write(store, &key, b"first").await, Completed::Existed);
+}
+
+/// Other data is under the name: said for good, and what to do.
+fn refused(error: &ConnectorError) {
+    assert_eq!((error.kind, error.retry), (ErrorKind::Fenced, Retry::No), "{error}");
+    assert!(error.message.contains("holds other data") && error.help.as_deref().unwrap_or_default().contains("prefix"), "{error:?}");
+}
+
+async fn objects_of_several_parts_are_compared(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/large");
+    let parts = |end: &'static [u8]| [Bytes::from(vec![b'a'; PART_BYTES_MIN]), Bytes::from_static(end)];
+    for (end, expected) in [(b"end", Some(Completed::Created)), (b"end", Some(Completed::Existed)), (b"END", None)] {
+        let (upload, tags) = prepare(store, &key, &parts(end)).await;
+        match (store.complete(&key, &upload, &tags, IfExists::Keep).await, expected) {
+            (Ok(completed), Some(expected)) => assert_eq!(completed, expected),
+            (Err(error), None) => refused(&error),
+            (ended, _) => panic!("{ended:?}, expected {expected:?}"),
+        }
+    }
+    assert!(content(store, &key).await.unwrap().ends_with(b"aend"));
 }
 
 async fn an_object_is_replaced_if_asked(store: &dyn FileStore, prefix: &str) {
@@ -106,13 +139,13 @@ async fn one_of_many_writers_wins(store: &dyn FileStore, prefix: &str) {
     for (end, writer) in ended.into_iter().zip(0..) {
         // A store may answer that two completions met: then the same call is made again, as the engine does.
         let end = match end {
-            Err(error) if error.retry == kpipe_engine::error::Retry::Backoff => {
-                store.complete(&key, &ready[writer].0, &ready[writer].1, IfExists::Keep).await
-            }
+            Err(error) if error.retry == Retry::Backoff => store.complete(&key, &ready[writer].0, &ready[writer].1, IfExists::Keep).await,
             end => end,
         };
-        if end.unwrap() == Completed::Created {
-            created.push(writer);
+        match end {
+            Ok(Completed::Created) => created.push(writer),
+            Ok(Completed::Existed) => panic!("each writer has its own data"),
+            Err(error) => refused(&error),
         }
     }
     assert_eq!(created.len(), 1, "{created:?}");
@@ -154,7 +187,7 @@ async fn an_aborted_upload_cannot_complete(store: &dyn FileStore, prefix: &str) 
     let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
     store.abort(&key, &upload).await.unwrap();
     let error = store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap_err();
-    assert_eq!(error.retry, kpipe_engine::error::Retry::Reopen, "{error}");
+    assert_eq!(error.retry, Retry::Reopen, "{error}");
     assert_eq!(content(store, &key).await, None);
 }
 

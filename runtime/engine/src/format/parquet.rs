@@ -3,8 +3,10 @@
 //! Settings, each for a measured reason: dictionaries only on columns whose values repeat ([`super::dictionary`]); version 2 pages, so that
 //! whole numbers and times are stored as deltas and texts with their lengths apart; statistics of a row group, not of pages; pages of
 //! 1 MiB; row groups bounded by bytes, which is also what bounds memory. A writer that gets few rows at a time is several times dearer, so
-//! rows are collected until there are enough.
+//! rows are collected until there are enough. They are encoded in steps of fixed numbers of rows, however they arrived: pages and row groups
+//! follow the steps, so the same rows are the same bytes, and a file that is written again after a crash can be compared with the first.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
@@ -20,8 +22,8 @@ use super::dictionary::{SAMPLE_ROWS, leaves};
 use super::output::Finished;
 use crate::path::{FileEncoder, FileRows, Pick, StageError};
 
-/// Rows that are collected before they are encoded.
-const ROWS_MIN: usize = 1024;
+/// Rows that are encoded together, but for the first and the last of a file.
+const STEP_ROWS: usize = 1024;
 const PAGE_BYTES: usize = 1024 * 1024;
 /// Row groups are bounded by bytes; this only keeps the numbers of rows of a group within what readers like.
 const ROW_GROUP_ROWS_MAX: usize = 4 * 1024 * 1024;
@@ -74,7 +76,7 @@ impl ParquetOptions {
 /// Writes one file.
 pub(crate) struct ParquetEncoder {
     options: ParquetOptions,
-    waiting: Vec<RecordBatch>,
+    waiting: VecDeque<RecordBatch>,
     waiting_rows: usize,
     waiting_bytes: usize,
     writer: Option<ArrowWriter<Finished>>,
@@ -85,17 +87,27 @@ pub(crate) struct ParquetEncoder {
 impl ParquetEncoder {
     pub(crate) fn new(options: &ParquetOptions) -> Self {
         let options = options.clone();
-        Self { options, waiting: Vec::new(), waiting_rows: 0, waiting_bytes: 0, writer: None, finished: Finished::default() }
+        Self { options, waiting: VecDeque::new(), waiting_rows: 0, waiting_bytes: 0, writer: None, finished: Finished::default() }
     }
 
-    /// Encodes the rows that wait.
-    fn encode(&mut self) -> Result<(), StageError> {
-        let batch = match self.waiting.as_slice() {
+    /// Encodes the first rows of those that wait.
+    fn encode(&mut self, rows: usize) -> Result<(), StageError> {
+        let (mut step, mut left) = (Vec::new(), rows);
+        while left > 0
+            && let Some(first) = self.waiting.pop_front()
+        {
+            let taken = first.num_rows().min(left);
+            step.push(first.slice(0, taken));
+            left -= taken;
+            if taken < first.num_rows() {
+                self.waiting.push_front(first.slice(taken, first.num_rows() - taken));
+            }
+        }
+        self.waiting_rows -= rows;
+        let batch = match step.as_slice() {
             [one] => one.clone(),
             several => concat_batches(&self.options.schema, several).map_err(|error| failed(&error))?,
         };
-        self.waiting.clear();
-        (self.waiting_rows, self.waiting_bytes) = (0, 0);
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
@@ -120,10 +132,20 @@ impl FileEncoder for ParquetEncoder {
         }
         self.waiting_rows += picked.num_rows();
         self.waiting_bytes += batch_bytes(&picked);
-        self.waiting.push(picked);
-        // The first rows decide which columns get a dictionary: the more the better.
-        let enough = if self.writer.is_some() { ROWS_MIN } else { SAMPLE_ROWS };
-        if self.waiting_rows >= enough { self.encode() } else { Ok(()) }
+        self.waiting.push_back(picked);
+        let waited = self.waiting_rows;
+        loop {
+            // The first rows decide which columns get a dictionary: the more the better.
+            let step = if self.writer.is_some() { STEP_ROWS } else { SAMPLE_ROWS };
+            if self.waiting_rows < step {
+                break;
+            }
+            self.encode(step)?;
+        }
+        if self.waiting_rows < waited {
+            self.waiting_bytes = self.waiting.iter().map(batch_bytes).sum();
+        }
+        Ok(())
     }
 
     fn memory_bytes(&self) -> usize {
@@ -143,7 +165,8 @@ impl FileEncoder for ParquetEncoder {
 
     fn finish(&mut self) -> Result<Bytes, StageError> {
         if self.waiting_rows > 0 || self.writer.is_none() {
-            self.encode()?;
+            self.encode(self.waiting_rows)?;
+            self.waiting_bytes = 0;
         }
         let Some(writer) = self.writer.take() else { return Ok(Bytes::new()) };
         self.finished = writer.into_inner().map_err(|error| failed(&error))?;
@@ -201,8 +224,28 @@ mod tests {
             encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..1000) }).unwrap();
             held.push((encoder.waiting_rows, encoder.writer.is_some()));
         }
-        assert_eq!(held, [(1000, false), (2000, false), (3000, false), (4000, false), (0, true), (1000, true), (0, true)]);
+        assert_eq!(held, [(1000, false), (2000, false), (3000, false), (4000, false), (904, true), (880, true), (856, true)]);
         assert_eq!(ids(encoder.finish().unwrap()), (0..7).flat_map(|_| 0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_same_rows_are_the_same_bytes_however_they_arrive() {
+        let (raw, batch) = rows(20_000);
+        let file = |sizes: &[usize]| {
+            let (mut encoder, mut start) = (encoder(&batch), 0);
+            let mut sizes = sizes.iter().cycle();
+            while start < 20_000 {
+                let end = (start + sizes.next().unwrap()).min(20_000);
+                encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(start..end) }).unwrap();
+                start = end;
+            }
+            encoder.finish().unwrap()
+        };
+        let whole = file(&[20_000]);
+        assert_eq!(ids(whole.clone()), (0..20_000).collect::<Vec<_>>());
+        for sizes in [vec![1], vec![1000], vec![1023, 1, 1025], vec![4095, 3], vec![7, 8192, 500]] {
+            assert!(file(&sizes) == whole, "{sizes:?}");
+        }
     }
 
     #[test]

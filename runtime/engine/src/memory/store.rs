@@ -72,7 +72,7 @@ impl FileStore for MemoryStore {
         let result = self.world.call(self.process, Op::Part, |state| {
             let open = state.uploads.get_mut(&upload.0).ok_or_else(|| gone(upload))?;
             open.parts.insert(number, data);
-            Ok(PartTag { number, etag: format!("{}/{number}", upload.0), checksum: None })
+            Ok(PartTag { number, etag: format!("{}/{number}", upload.0), checksum: None, content: None })
         });
         ready(result.and_then(|result| result)).boxed()
     }

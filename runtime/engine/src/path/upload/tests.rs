@@ -170,7 +170,7 @@ impl FileStore for Busy {
     fn part<'a>(&'a self, _: &'a str, _: &'a UploadId, number: u32, _: Bytes) -> BoxFuture<'a, Result<PartTag, ConnectorError>> {
         Box::pin(async move {
             self.parts.visit().await;
-            Ok(PartTag { number, etag: number.to_string(), checksum: None })
+            Ok(PartTag { number, etag: number.to_string(), checksum: None, content: None })
         })
     }
 
