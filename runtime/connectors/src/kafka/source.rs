@@ -3,7 +3,7 @@
 //! Partition queues are taken over before an assignment takes effect, and batches come from them; the consumer's own queue carries
 //! rebalances, commits, errors and statistics. The task waits for one signal that all these queues set.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,9 @@ pub(super) struct KafkaSource {
     kept: Kept,
     /// An assignment whose start offsets are not known yet.
     resolving: Option<Vec<Named>>,
+    /// Partitions whose start the group does not know yet. Nothing of them is handed out before: whoever read on from a start that died
+    /// with this process would find another one, and skip what came in between.
+    starting: BTreeSet<PartitionId>,
     /// Nothing that failed for now is tried again before.
     pause_until: Instant,
     pending: VecDeque<SourceEvent>,
@@ -103,6 +106,7 @@ impl KafkaSource {
             commits: Commits::default(),
             kept: Kept::default(),
             resolving: None,
+            starting: BTreeSet::new(),
             pause_until: Instant::now(),
             pending: VecDeque::new(),
             scratch: Scratch::new(BATCH_RECORDS_MAX),
@@ -176,6 +180,7 @@ impl KafkaSource {
                 }
                 for (id, position) in self.commits.answered(&again) {
                     self.share.confirmed(id, position);
+                    self.starting.remove(&id);
                 }
                 self.pause_until = if again.is_empty() { self.pause_until } else { Instant::now() + PAUSE };
             }
@@ -229,13 +234,19 @@ impl KafkaSource {
         let mut late = Vec::new();
         for start in &mut starts {
             let safe = self.kept.take(&start.name, start.committed, start.end);
-            late.push(safe);
+            // The oldest record is found again; where "now" or a time was is not.
+            let moves = safe.is_none() && start.committed.is_none() && self.from != From::Earliest;
+            late.push((safe, moves));
             start.position = safe.unwrap_or(start.position);
         }
         self.kept.assigned();
         let list = look::list(starts.iter().map(|start| (&start.name, Offset::Offset(start.position.0))));
         let assigned = self.share.assign(starts);
-        for (partition, safe) in assigned.iter().zip(late) {
+        for (partition, (safe, moves)) in assigned.iter().zip(late) {
+            if let Some(start) = partition.start.filter(|_| moves) {
+                self.starting.insert(partition.id);
+                self.commits.want(partition.id, start);
+            }
             if let Some(safe) = safe {
                 tracing::info!(topic = %partition.topic, partition = partition.partition, offset = safe.0, "the commit is made up for");
                 self.commits.want(partition.id, safe);
@@ -256,7 +267,7 @@ impl KafkaSource {
     fn ready(&self) -> Option<PartitionId> {
         let after = PartitionId(self.last_read.0 + 1);
         let ready = |id: &PartitionId, queue: &Queue| {
-            queue.len() > 0 && self.share.get(*id).is_some_and(|partition| partition.state == State::Reading)
+            queue.len() > 0 && !self.starting.contains(id) && self.share.get(*id).is_some_and(|partition| partition.state == State::Reading)
         };
         self.queues.range(after..).chain(self.queues.range(..after)).find(|(id, queue)| ready(id, queue)).map(|(id, _)| *id)
     }
@@ -393,6 +404,7 @@ impl Source for KafkaSource {
         self.put_aside(&leaving);
         let done = self.share.release(partitions);
         self.queues.retain(|id, _| self.share.get(*id).is_some());
+        self.starting.retain(|id| self.share.get(*id).is_some());
         let Some(names) = done else { return Ok(()) };
         look::list(names.iter().map(|name| (name, Offset::Invalid)))
             .and_then(|list| self.consumer.incremental_unassign(&list))

@@ -41,7 +41,8 @@ fn plans(request: &OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError
 fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
     let root = root(request)?;
     look(&root).map_err(|error| error.or_about(About::Option("dir")))?;
-    Ok(Inspection { system: format!("directory {}", root.display()), ..Inspection::default() })
+    let created = if root.exists() { "" } else { ", which will be created" };
+    Ok(Inspection { system: format!("directory {}{created}", root.display()), ..Inspection::default() })
 }
 
 fn look(root: &Path) -> Result<(), ConnectorError> {

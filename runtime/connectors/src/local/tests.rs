@@ -110,10 +110,13 @@ fn a_look_creates_nothing() {
     let dir = root.path().join("not/there");
     with_request(&dir, |request| {
         let found = super::inspect(request).unwrap();
-        assert!(found.missing.is_empty() && found.system.ends_with("not/there"), "{found:?}");
+        assert!(found.missing.is_empty() && found.system.ends_with("not/there, which will be created"), "{found:?}");
         assert_eq!((super::CONNECTOR.plans.unwrap())(request).unwrap().read("orders").unwrap(), None);
     });
     assert!(!root.path().join("not").exists());
+    with_request(root.path(), |request| {
+        assert_eq!(super::inspect(request).unwrap().system, format!("directory {}", root.path().display()));
+    });
 }
 
 #[test]
@@ -270,14 +273,16 @@ async fn of_many_writers_of_a_key_one_creates_it() {
         tokio::spawn(async move {
             let upload = store.begin("x/y").await.unwrap();
             let tag = store.part("x/y", &upload, 1, Bytes::from(vec![number; 1_000])).await.unwrap();
-            (number, store.complete("x/y", &upload, &[tag], IfExists::Keep).await.unwrap())
+            (number, store.complete("x/y", &upload, &[tag], IfExists::Keep).await)
         })
     });
     let mut created = Vec::new();
     for writer in writers.collect::<Vec<_>>() {
         let (number, ended) = writer.await.unwrap();
-        if ended == Completed::Created {
-            created.push(number);
+        match ended {
+            Ok(Completed::Created) => created.push(number),
+            Ok(Completed::Existed) => panic!("writer {number} has data of its own"),
+            Err(error) => assert_eq!((error.kind, error.retry), (ErrorKind::Fenced, Retry::No), "{error}"),
         }
     }
     assert_eq!(created.len(), 1, "{created:?}");

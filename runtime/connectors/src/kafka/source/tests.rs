@@ -249,6 +249,34 @@ fn a_group_starts_where_from_says() {
 }
 
 #[test]
+fn a_start_that_would_move_is_committed_before_anything_is_read() {
+    for from in ["latest", "1970-01-02T00:00:00Z"] {
+        let cluster = cluster(1);
+        testing::fill(&cluster.bootstrap_servers(), "t", 0, 5);
+        let pipeline = pipeline(&cluster, &["t"]).with(&[("from", OptionValue::Text(from.to_owned()))]);
+        let mut source = KafkaSource::open(&pipeline.request()).unwrap();
+        // While the group does not take the start, nothing is handed out.
+        let busy = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+        cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[busy, busy, busy]);
+        let start = joined(&mut source)[0].start.unwrap();
+        testing::fill(&cluster.bootstrap_servers(), "t", 0, 3);
+        until("the first records", || match source.poll(WAIT, Accept::Records).unwrap() {
+            SourceEvent::Batch(batch) => {
+                assert!(source.commits.is_settled() && source.starting.is_empty(), "{from}");
+                assert_eq!(batch.delta.start, start, "{from}");
+                Some(())
+            }
+            _ => None,
+        });
+        // It goes without a commit of its own, as one that is killed; what came since is not skipped.
+        drop(source);
+        testing::fill(&cluster.bootstrap_servers(), "t", 0, 2);
+        let mut again = KafkaSource::open(&pipeline.request()).unwrap();
+        assert_eq!(joined(&mut again)[0].start, Some(start), "{from}");
+    }
+}
+
+#[test]
 fn a_commit_that_an_outage_swallowed_is_made_up_for_when_the_partition_comes_back() {
     let cluster = cluster(1);
     testing::fill(&cluster.bootstrap_servers(), "t", 0, 9);
