@@ -8,11 +8,11 @@
 
 use serde::Serialize;
 
-use crate::print;
 use crate::span::{Span, Spanned};
+use crate::{print, token};
 
-/// `INSERT INTO target SELECT columns FROM source clauses`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// `INSERT INTO target SELECT columns FROM source clauses`. Two are equal when they say the same, wherever and in whatever order.
+#[derive(Clone, Debug, Serialize)]
 pub struct Statement {
     /// The whole statement, without the `;`.
     pub span: Span,
@@ -41,6 +41,36 @@ pub struct Statement {
     /// Clauses of the language that have no field yet, in the order they were written: the compiler names each one.
     pub other: Vec<Spanned<OtherClause>>,
 }
+
+impl PartialEq for Statement {
+    fn eq(&self, other: &Self) -> bool {
+        fn said(statement: &Statement) -> impl PartialEq + '_ {
+            // No `..`: a new clause of the language must say here that it is compared.
+            let Statement {
+                span: _,
+                mode,
+                target,
+                select,
+                from,
+                partition_by,
+                store_as,
+                with_key,
+                key_delimiter,
+                with_converter,
+                limit,
+                properties,
+                other,
+            } = statement;
+            let ends = (mode, target, select, from);
+            let mut other: Vec<&Spanned<OtherClause>> = other.iter().collect();
+            other.sort_by_key(|clause| clause.node.keyword);
+            (ends, partition_by, store_as, with_key, key_delimiter, with_converter, limit, properties, other)
+        }
+        said(self) == said(other)
+    }
+}
+
+impl Eq for Statement {}
 
 /// How the target is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -143,11 +173,33 @@ pub enum PropertyValue {
     Text(String),
 }
 
-/// A clause that the language has but that is not built yet, kept whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A clause that the language has but that is not built yet, kept whole. Two are equal when their words are: blanks, comments and the
+/// case of keywords are not part of the meaning.
+#[derive(Clone, Debug, Serialize)]
 pub struct OtherClause {
     /// The canonical keyword, in capitals: `WITHTAG`, `BATCH`.
     pub keyword: &'static str,
     /// The text as written, keyword included.
     pub text: String,
+}
+
+impl PartialEq for OtherClause {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { keyword, text } = self;
+        *keyword == other.keyword && words(text) == words(&other.text)
+    }
+}
+
+impl Eq for OtherClause {}
+
+/// What a clause says behind its keyword.
+fn words(text: &str) -> Vec<std::borrow::Cow<'_, str>> {
+    let significant = token::tokens(text).into_iter().filter(|token| token.is_significant()).skip(1);
+    significant
+        .map(|token| match token.span.text(text) {
+            word if word.starts_with("--") => print::ticked(word),
+            word if word.eq_ignore_ascii_case("AS") => "AS".into(),
+            word => word.into(),
+        })
+        .collect()
 }

@@ -52,6 +52,10 @@ fn kcql(file: &SourceFile, root: &Node, edits: &mut Vec<(Range<usize>, String)>,
             return;
         }
     };
+    // A quoted name goes on in the next line: its blanks at the end of this one would be lost.
+    if laid_out.lines().any(|line| line.ends_with(char::is_whitespace)) {
+        return;
+    }
     let line_start = text[..entry.at.span.start].rfind('\n').map_or(0, |newline| newline + 1);
     let indent = &text[line_start..entry.at.span.start];
     let Some(place) = place(text, entry.at.span.end, node, scalar) else { return };
@@ -187,7 +191,7 @@ mod tests {
     use super::*;
 
     fn formatted(text: &str) -> String {
-        let once = format("a.yaml", text).unwrap();
+        let once = format("a.yaml", text).unwrap_or_else(|why| panic!("{why:?} of\n{text}"));
         assert_eq!(format("a.yaml", &once).unwrap(), once, "formatting twice changes nothing");
         once
     }
@@ -212,11 +216,87 @@ mod tests {
     }
 
     #[test]
+    fn blanks_case_and_line_breaks_of_a_statement_are_free() {
+        for kcql in [
+            "insert into x select a,b from t",
+            "insert into x SELECT  a from t",
+            "insert into x\n      select a\n  from t withtag(a,b = c) batch=  5",
+            "INSERT INTO x SELECT a FROM t ;insert into y select b   as c from u",
+        ] {
+            formatted(&format!("kcql: |\n  {kcql}\n"));
+        }
+    }
+
+    /// Statements as words; `~` stands before what may touch the word before it.
+    const STATEMENTS: [&str; 5] = [
+        "insert into lake:orders select a ~, b ~. c as d ~, _key from orders",
+        "INSERT INTO `lake`:x SELECT * FROM t STOREAS PARQUET ~( ~'compression' ~= ~'zstd' ~) PARTITIONBY a ~, _date ~. ~`yyyy/MM`",
+        "upsert into t select a ~. ~* from `b` withkey ~( a ~, b ~) keydelimiter ~= ~'-' limit 5",
+        "insert into t select a from s properties ~( ~'flush.count' ~= 5 ~, ~'flush.size' ~= 7 ~)",
+        "insert into t select a from s batch ~= 5 withtag ~( a ~, b ~= c ~) withconverter ~= ~`x.Y`",
+    ];
+    const KEYWORDS: [&str; 19] = [
+        "insert",
+        "upsert",
+        "into",
+        "select",
+        "from",
+        "as",
+        "storeas",
+        "partitionby",
+        "withkey",
+        "keydelimiter",
+        "limit",
+        "properties",
+        "withtag",
+        "batch",
+        "withconverter",
+        "INSERT",
+        "SELECT",
+        "FROM",
+        "STOREAS",
+    ];
+    const BLANKS: [&str; 6] = [" ", "   ", "\n  ", "\n      ", " \n\n  ", " -- why\n  "];
+
+    proptest::proptest! {
+        #[test]
+        fn fmt_succeeds_whatever_stands_between_tokens(
+            chosen in proptest::collection::vec(0..STATEMENTS.len(), 1..4),
+            dice in proptest::collection::vec((0_usize..12, proptest::bool::ANY), 200),
+        ) {
+            let mut dice = dice.into_iter().cycle();
+            let mut text = String::from("kcql: |\n  ");
+            for statement in chosen {
+                for word in STATEMENTS[statement].split(' ') {
+                    let (blank, upper) = dice.next().unwrap();
+                    let touching = word.strip_prefix('~');
+                    match (touching, BLANKS.get(blank)) {
+                        // The first line says how far a block is indented.
+                        _ if text.ends_with("|\n  ") => {}
+                        (_, Some(blank)) => text.push_str(blank),
+                        (None, None) => text.push(' '),
+                        (Some(_), None) => {}
+                    }
+                    let word = touching.unwrap_or(word);
+                    text.push_str(&if upper && KEYWORDS.contains(&word) { word.to_ascii_uppercase() } else { word.to_owned() });
+                }
+                text.push_str(" ;");
+            }
+            text.push('\n');
+            if let Err(NotFormatted::Mistakes(_, report)) = format("a.yaml", &text) {
+                panic!("{text}: {:?}", report.entries());
+            }
+            formatted(&text);
+        }
+    }
+
+    #[test]
     fn what_could_get_lost_is_left_alone() {
         for text in [
             "kcql: insert into a select * from b # why\n",
             "kcql: | # why\n  insert into a select * from b\n",
             "{ kcql: insert into a select * from b }\n",
+            "kcql: |\n  INSERT INTO `a \n  b` SELECT * FROM b\n",
             "kcql: insert into ${env:X} select * from b\n",
             "note: |\n  keep  \n  this \nkcql: *x\nother: &x 1\n",
         ] {
