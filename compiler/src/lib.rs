@@ -12,6 +12,7 @@ pub mod plan;
 pub mod promise;
 pub mod report;
 pub mod schema;
+pub mod secrets;
 pub mod sources;
 pub mod time_pattern;
 pub mod units;

@@ -1,15 +1,17 @@
 //! From texts to documents and pipelines: every stage once, every mistake collected.
 
+mod targets;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{Catalog, OptionSpec};
+use crate::catalog::Catalog;
 use crate::document::{Context, Document, DocumentError, KcqlText, SchemaDoc, Shared, SharedTrees};
 use crate::lower::{Lowered, Places, lower};
 use crate::plan::Pipeline;
 use crate::report::{Entry, Report, Severity};
-use crate::sources::{Located, Location, Lookups, Mode, SourceFile, Sources};
+use crate::secrets;
+use crate::sources::{Located, Location, Lookups, Mode, Sources};
 use crate::yaml::{Node, read};
-use kpipe_grammar::span::Span;
 
 /// What a run over sources found.
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode
             (None, None) => {}
         }
     }
+    compiled.refuse_same_objects(sources);
     compiled
 }
 
@@ -75,6 +78,19 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// Takes out the pipelines with statements whose objects would have the same names.
+    fn refuse_same_objects(&mut self, sources: &Sources) {
+        let found: Vec<_> = self.pipelines.iter().zip(&self.places).collect();
+        let refused = targets::check(sources, &self.documents, &found, &mut self.report);
+        if refused.is_empty() {
+            return;
+        }
+        let pairs = std::mem::take(&mut self.pipelines).into_iter().zip(std::mem::take(&mut self.places)).enumerate();
+        (self.pipelines, self.places) = pairs.filter(|(index, _)| !refused.contains(index)).map(|(_, pair)| pair).unzip();
+    }
+}
+
 /// A document of a file.
 struct Root {
     node: Node,
@@ -93,9 +109,7 @@ fn roots(sources: &Sources, catalog: &Catalog, report: &mut Report) -> Vec<Root>
         let before = report.entries().len();
         let documents = read(file, report);
         let file_failed = has_error(&report.entries()[before..]);
-        if !documents.complete {
-            mask_unread(file, &secret_keys(catalog), report);
-        }
+        secrets::mask(file, &documents, catalog, report);
         roots.extend(documents.roots.into_iter().map(|node| Root { node, file_failed }));
     }
     roots
@@ -132,37 +146,6 @@ fn check_unique(names: &[&Located<String>], report: &mut Report) {
             first.insert(&name.node, name.at);
         }
     }
-}
-
-/// The last parts of the paths of all secrets: `password`.
-fn secret_keys(catalog: &Catalog) -> Vec<&'static str> {
-    let sources = catalog.connectors.iter().filter_map(|spec| spec.source.as_ref()).map(|source| source.options);
-    let sinks = catalog.connectors.iter().filter_map(|spec| spec.sink.as_ref()).map(|sink| sink.options);
-    let options: Vec<&'static OptionSpec> = sources.chain(sinks).flatten().filter(|option| option.secret).collect();
-    let mut keys: Vec<&str> = options.iter().filter_map(|option| option.path.rsplit('.').next()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
-}
-
-/// In a file that could not be read to its end nobody knows what is a secret; what looks like one by its key is not shown.
-fn mask_unread(file: &SourceFile, keys: &[&str], report: &mut Report) {
-    for key in keys {
-        for (at, _) in file.text.match_indices(key) {
-            if let Some(span) = value_after(&file.text, at + key.len()) {
-                report.mask(Location::new(file.id, span));
-            }
-        }
-    }
-}
-
-/// The value behind a key that ends at `at`, unless it is a reference.
-fn value_after(text: &str, at: usize) -> Option<Span> {
-    let line = &text[at..at + text[at..].find(['\n', '\r']).unwrap_or(text.len() - at)];
-    let after = line.trim_start_matches(['"', '\'']).trim_start().strip_prefix(':')?;
-    let value = after.trim_start().trim_start_matches(['"', '\'']);
-    let start = at + (line.len() - value.len());
-    (!value.is_empty() && !value.starts_with("${")).then(|| Span::new(start, start + value.trim_end().len()))
 }
 
 #[cfg(test)]

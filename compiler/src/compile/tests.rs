@@ -15,7 +15,7 @@ fn long(name: usize) -> String {
     }
     text.push_str("errors:\n  tolerance: all\n  dead_letter: dlq\nsink:\n  s3:\n    endpoint: http://minio:9000\n    flush: { records: 100000, interval: 10m }\n");
     text.push_str("kcql: |\n  -- one statement\n  INSERT INTO lake:orders\n  SELECT field_0 AS id, field_1, field_2\n  FROM orders\n  PARTITIONBY field_1, _date.`yyyy/MM/dd`\n");
-    text
+    text.replace("lake:orders", &format!("lake:orders-{name}"))
 }
 
 fn many(count: usize) -> Sources {
@@ -24,6 +24,16 @@ fn many(count: usize) -> Sources {
         sources.add(format!("pipelines/{name}.yaml"), long(name));
     }
     sources
+}
+
+/// These texts as files `0.yaml`, `1.yaml`, ..., compiled.
+pub(super) fn compiled(texts: &[String]) -> (Sources, Compiled) {
+    let mut sources = Sources::new();
+    for (number, text) in texts.iter().enumerate() {
+        sources.add(format!("{number}.yaml"), text.as_str());
+    }
+    let compiled = run(&sources, &World::default());
+    (sources, compiled)
 }
 
 #[test]
@@ -63,7 +73,7 @@ fn a_broken_file_does_not_hide_the_others() {
     let mut sources = Sources::new();
     sources.add("a.yaml", "a: [\n");
     sources.add("b.yaml", lake("    {}"));
-    sources.add("c.yaml", lake("    {}").replace("pipeline: lake", "pipeline: other") + "---\n- x\n");
+    sources.add("c.yaml", lake("    prefix: other").replace("pipeline: lake", "pipeline: other") + "---\n- x\n");
     let compiled = run(&sources, &World::default());
     assert_eq!(compiled.pipelines.iter().map(|pipeline| pipeline.name.as_str()).collect::<Vec<_>>(), ["lake", "other"]);
     let said = shown(&sources, &compiled);

@@ -85,7 +85,9 @@ impl SharedTrees {
     pub(crate) fn read(context: &mut Context<'_>) -> Self {
         let sources = context.sources;
         let mut root = |file: Option<&SourceFile>, what: &'static str| {
-            let mut roots = read(file?, context.report).roots.into_iter();
+            let documents = read(file?, context.report);
+            crate::secrets::mask(file?, &documents, context.catalog, context.report);
+            let mut roots = documents.roots.into_iter();
             let root = roots.next();
             for second in roots {
                 let at = second.at;

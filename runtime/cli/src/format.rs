@@ -4,8 +4,11 @@
 use std::ops::Range;
 
 use kpipe_compiler::report::{Entry as Diagnosed, Report};
+use kpipe_compiler::secrets;
 use kpipe_compiler::sources::{SourceFile, Sources};
 use kpipe_compiler::yaml::{self, Node, Scalar, Style, Value};
+
+use crate::catalog::catalog;
 
 /// Why a file is not formatted.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(crate) fn format(name: &str, text: &str) -> Result<String, NotFormatted> {
     for root in &documents.roots {
         kcql(sources.file(file), root, &mut edits, &mut report);
     }
+    secrets::mask(sources.file(file), &documents, catalog(), &mut report);
     if report.has_errors() || !documents.complete {
         return Err(NotFormatted::Mistakes(sources, report));
     }
@@ -319,6 +323,12 @@ mod tests {
             let Err(NotFormatted::Mistakes(sources, report)) = format("a.yaml", text) else { panic!("{text:?}") };
             assert!(report.views(&sources)[0].primary.is_some(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_secrets_of_a_file_with_mistakes_are_not_shown() {
+        let Err(NotFormatted::Mistakes(sources, report)) = format("a.yaml", "pasword: hunter2\nkcql: x\n") else { panic!("a mistake") };
+        assert_eq!(report.masked(&sources, sources.files()[0].id).text, "pasword: ********\nkcql: x\n");
     }
 
     #[test]

@@ -572,7 +572,7 @@ fn pipelines_of_one_name() {
         "#,
     );
     says(
-        "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n---\nversion: 1\npipeline: P\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n",
+        "version: 1\npipeline: p\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake SELECT * FROM t\n---\nversion: 1\npipeline: P\nsource: { kafka: { brokers: [a:1] } }\nsink: { s3: {} }\nkcql: INSERT INTO lake:P SELECT * FROM t\n",
         "",
         "",
         r#"
