@@ -89,7 +89,7 @@ static OPTIONS: &[OptionSpec] = &[
         default: None,
         secret: false,
         change: ChangeKind::Position,
-        doc: "The name of the session at the broker. By default `kpipe-<pipeline>-<task>`. Two workers need two ids and `$share/` filters.",
+        doc: "The name of the session at the broker; tasks after the first add `-1`, `-2`. By default `kpipe-<pipeline>-<task>`. Each worker needs its own, the same after every restart, and `$share/` filters.",
         example: "lake-${env:HOSTNAME}",
     },
     option(
@@ -124,7 +124,7 @@ static OPTIONS: &[OptionSpec] = &[
         "message_bytes_max",
         OptionKind::Bytes { min: 1_024, max: 256 << 20 },
         Some("16MiB"),
-        "The largest message; a larger one ends the connection with an error that says so.",
+        "The largest message; a larger one stops the pipeline with an error that names its topic.",
         "1MiB",
     ),
     option("value.format", OptionKind::Choice(&["bytes", "text", "json"]), Some("bytes"), "What a payload is.", "json"),

@@ -67,7 +67,11 @@ impl Settings {
             port: url.port().unwrap_or(if secure { 8883 } else { 1883 }),
             tls: (secure || tls.ca.is_some()).then_some(tls),
             version: if options.text("version") == Some("5") { Version::V5 } else { Version::V311 },
-            client_id: options.text("client_id").map_or_else(|| format!("kpipe-{pipeline}-{task}"), str::to_owned),
+            client_id: match (options.text("client_id"), task) {
+                (None, task) => format!("kpipe-{pipeline}-{task}"),
+                (Some(id), 0) => id.to_owned(),
+                (Some(id), task) => format!("{id}-{task}"),
+            },
             username: options.text("username").map(str::to_owned),
             password: options.secret("password").cloned(),
             qos: u8::try_from(options.integer("qos").unwrap_or(1)).map_err(|_| invalid("`qos` is 0, 1 or 2"))?,
@@ -108,6 +112,14 @@ mod tests {
         let secure = Settings::new(&options(&[("url", "mqtts://[::1]"), ("version", "5")]), "p", 2).unwrap();
         assert_eq!((secure.address().as_str(), secure.tls.is_some()), ("::1:8883", true));
         assert_eq!((secure.version, secure.client_id.as_str()), (Version::V5, "kpipe-p-2"));
+    }
+
+    #[test]
+    fn each_task_has_a_client_id_of_its_own() {
+        let given = options(&[("url", "mqtt://h"), ("client_id", "lake-a")]);
+        let id = |options: &Options, task| Settings::new(options, "p", task).unwrap().client_id;
+        assert_eq!([id(&given, 0), id(&given, 1)], ["lake-a", "lake-a-1"]);
+        assert_eq!(id(&options(&[("url", "mqtt://h")]), 1), "kpipe-p-1");
     }
 
     #[test]

@@ -93,6 +93,14 @@ pub(super) fn publish(buffer: &[u8], at: usize, frame: Frame, version: Version) 
     Ok(Publish { topic, payload: cursor.at..end, properties, qos, retained: frame.head & 1 == 1, packet_id })
 }
 
+/// The topic of a PUBLISH of which only the start is there; `Err(n)` says that `n` more bytes are needed.
+pub(super) fn topic_at_start(buffer: &[u8]) -> Result<&[u8], usize> {
+    let body = 2 + buffer.iter().skip(1).take(3).take_while(|byte| **byte & 0x80 != 0).count();
+    let Some(&[high, low]) = buffer.get(body..body + 2) else { return Err(body + 2 - buffer.len()) };
+    let end = body + 2 + usize::from(u16::from_be_bytes([high, low]));
+    buffer.get(body + 2..end).ok_or_else(|| end - buffer.len())
+}
+
 /// The packet number of a PUBREL.
 pub(super) fn packet_id(buffer: &[u8], at: usize, frame: Frame) -> Result<u16, FrameError> {
     Cursor { buffer, at: at + frame.body, end: at + frame.len }.u16()
@@ -221,6 +229,14 @@ mod tests {
         let bytes = bytes_of_publish(0, "a", &[0; 200], None);
         assert_eq!(frame(&bytes, 100), Err(FrameError::TooLarge { size: bytes.len(), max: 100 }));
         assert_eq!(frame(&[0x30, 0xff, 0xff, 0xff, 0xff, 1], 1 << 30), Err(FrameError::Length));
+    }
+
+    #[test]
+    fn the_topic_of_a_large_message_is_known_early() {
+        let bytes = bytes_of_publish(1, "a/b", &[b'x'; 20_000], None);
+        let known = (1..bytes.len()).find(|len| topic_at_start(&bytes[..*len]).is_ok()).unwrap();
+        assert_eq!((known, topic_at_start(&bytes[..known])), (4 + 2 + 3, Ok(b"a/b".as_slice())));
+        assert!((1..known).all(|len| topic_at_start(&bytes[..len]).is_err_and(|needed| needed > 0 && len + needed <= known)));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::filter::Filter;
 use super::inbox::{Inbox, SESSION, Step, Taken};
 use super::options::Settings;
-use super::packet::frame;
+use super::packet::{FrameError, frame, topic_at_start};
 use super::wire;
 
 /// Shortest and longest pause between two attempts to connect.
@@ -26,6 +26,28 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// costs more than everything else.
 const SMALL_READ_BYTES: usize = 8 * 1024;
 const GATHER: Duration = Duration::from_micros(1_000);
+
+/// A connection that the broker ends sooner than this after it accepted it was short.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// So many short ones in a row have a reason that does not pass.
+const SHORT_LIVES_MAX: u32 = 3;
+/// What the broker held for the session comes within this after the subscription, or counts as new.
+const BACKLOG: Duration = Duration::from_secs(1);
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Broker,
+    Us,
+}
+
+/// Why taking packets came to an end.
+enum Stop {
+    /// The connection is of no use any more.
+    Connection(String, Side),
+    /// No connection would help.
+    Pipeline(ConnectorError),
+}
 
 enum Link {
     /// An attempt is under way.
@@ -52,6 +74,11 @@ pub(super) struct MqttSource {
     heard_at: Instant,
     spoke_at: Instant,
     ping_at: Option<Instant>,
+    up_at: Instant,
+    /// Connections in a row that the broker ended right after it accepted them.
+    short_lives: u32,
+    /// When the broker first answered SUBSCRIBE.
+    subscribed_at: Option<Instant>,
 }
 
 impl MqttSource {
@@ -84,6 +111,9 @@ impl MqttSource {
             heard_at: now,
             spoke_at: now,
             ping_at: None,
+            up_at: now,
+            short_lives: 0,
+            subscribed_at: None,
         };
         if !source.subscriptions.is_empty() {
             source.connect();
@@ -112,13 +142,27 @@ impl MqttSource {
         self.link = Link::Connecting(receiver);
     }
 
-    /// The connection broke: what was owed on it comes again on the next one.
-    fn broken(&mut self, error: ConnectorError) -> SourceEvent {
+    /// The connection broke: what was owed on it comes again on the next one. A broker that accepts one connection after the other and ends
+    /// each at once does so for another client of the same id, which comes back as this one does: neither would get far.
+    fn broken(&mut self, error: ConnectorError, by: Side) -> Result<SourceEvent, ConnectorError> {
+        let lived = matches!(self.link, Link::Up(_)).then(|| self.up_at.elapsed());
+        let was_short = by == Side::Broker && lived.is_some_and(|lived| lived < SHORT_LIFE);
+        self.short_lives = if was_short { self.short_lives + 1 } else { 0 };
+        if self.short_lives >= SHORT_LIVES_MAX {
+            let Settings { client_id, .. } = &*self.settings;
+            let message = format!("mqtt at {}: another client uses the client id {client_id:?} ({error})", self.settings.address());
+            return Err(ConnectorError::new(ErrorKind::Fenced, message)
+                .about(About::Option("client_id"))
+                .help("give each worker a `client_id` of its own that stays the same over restarts, and read with `$share/` filters"));
+        }
+        if lived.is_some_and(|lived| lived > PAUSE_MAX) {
+            self.pause = PAUSE_MIN;
+        }
         self.inbox.session.disconnected();
         self.ping_at = None;
         self.link = Link::Pausing(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(PAUSE_MAX);
-        if std::mem::replace(&mut self.away, true) { SourceEvent::Idle } else { SourceEvent::Away(error) }
+        Ok(if std::mem::replace(&mut self.away, true) { SourceEvent::Idle } else { SourceEvent::Away(error) })
     }
 
     fn opened(&mut self, result: Result<Connection, ConnectorError>) -> Result<SourceEvent, ConnectorError> {
@@ -127,20 +171,22 @@ impl MqttSource {
                 self.link = Link::Up(Box::new(connection));
                 let now = Instant::now();
                 (self.heard_at, self.spoke_at, self.ping_at) = (now, now, None);
-                (self.pause, self.was_up) = (PAUSE_MIN, true);
+                (self.up_at, self.was_up) = (now, true);
                 Ok(if std::mem::take(&mut self.away) { SourceEvent::Back } else { SourceEvent::Idle })
             }
-            Err(error) if error.kind == ErrorKind::Unreachable => Ok(self.broken(error)),
+            Err(error) if error.kind == ErrorKind::Unreachable => self.broken(error, Side::Broker),
             Err(error) => Err(error),
         }
     }
 
     fn read(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError> {
         if let Err(error) = self.keep_alive() {
-            return Ok(self.broken(error));
+            return self.broken(error, Side::Broker);
         }
         let full = self.inbox.session.owed() >= self.settings.in_flight_max;
         if accept == Accept::EventsOnly || full {
+            // Who does not read cannot miss an answer: it may lie in the socket. Pings go on, so that the broker hears of this client.
+            (self.heard_at, self.ping_at) = (Instant::now(), None);
             std::thread::sleep(wait.min(Duration::from_millis(5)));
             return Ok(SourceEvent::Idle);
         }
@@ -149,6 +195,11 @@ impl MqttSource {
         }
         let Link::Up(connection) = &mut self.link else { return Ok(SourceEvent::Idle) };
         match connection.read(wait) {
+            Ok(0) if self.is_silent() => {
+                let (address, seconds) = (self.settings.address(), self.settings.keep_alive.as_secs());
+                let message = format!("mqtt at {address}: no answer to a ping within {seconds} s");
+                self.broken(ConnectorError::new(ErrorKind::Unreachable, message), Side::Us)
+            }
             Ok(0) => Ok(SourceEvent::Idle),
             Ok(bytes) => {
                 self.heard_at = Instant::now();
@@ -160,7 +211,7 @@ impl MqttSource {
             }
             Err(error) => {
                 let error = lost(&self.settings, &error);
-                Ok(self.broken(error))
+                self.broken(error, Side::Broker)
             }
         }
     }
@@ -178,7 +229,16 @@ impl MqttSource {
                     connection.buffer.reserve(needed);
                     break Ok(());
                 }
-                Err(error) => break Err(error.to_string()),
+                Err(FrameError::TooLarge { size, max: _ }) if connection.buffer[at] >> 4 == 3 => {
+                    match topic_at_start(&connection.buffer[at..]) {
+                        Ok(topic) => break Err(Stop::Pipeline(too_large(&self.settings, topic, size))),
+                        Err(needed) => {
+                            connection.buffer.reserve(needed);
+                            break Ok(());
+                        }
+                    }
+                }
+                Err(error) => break Err(Stop::Connection(error.to_string(), Side::Us)),
             };
             match self.inbox.packet(&connection.buffer, at, frame, &mut taken) {
                 Ok(Step::Next) => at += frame.len,
@@ -187,9 +247,13 @@ impl MqttSource {
                 Ok(Step::Subscribed) => {
                     let mut packet = BytesMut::from(&connection.buffer[at..at + frame.len]);
                     wire::subscribed(&self.settings, &self.subscriptions, &mut packet)?;
+                    self.subscribed_at.get_or_insert_with(Instant::now);
                     at += frame.len;
                 }
-                Err(why) => break Err(why),
+                Err(why) => {
+                    let by = if frame.head >> 4 == 14 { Side::Broker } else { Side::Us };
+                    break Err(Stop::Connection(why, by));
+                }
             }
         };
         let buffer = connection.buffer.split_to(at).freeze();
@@ -197,26 +261,29 @@ impl MqttSource {
             self.spoke_at = Instant::now();
             if let Err(error) = connection.write(&taken.out) {
                 let error = lost(&self.settings, &error);
-                return Ok(self.broken(error));
+                return self.broken(error, Side::Broker);
             }
         }
-        if let Err(why) = outcome {
-            let error = ConnectorError::new(ErrorKind::Unreachable, format!("mqtt at {}: {why}", self.settings.address()));
-            if taken.entries.is_empty() {
-                return Ok(self.broken(error));
+        // What came before it counts; then it is met again.
+        if taken.entries.is_empty() {
+            match outcome {
+                Ok(()) => {}
+                Err(Stop::Pipeline(error)) => return Err(error),
+                Err(Stop::Connection(why, by)) => {
+                    let message = format!("mqtt at {}: {why}", self.settings.address());
+                    return self.broken(ConnectorError::new(ErrorKind::Unreachable, message), by);
+                }
             }
+        } else {
+            self.pause = PAUSE_MIN;
         }
         Ok(taken.batch(buffer, self.inbox.session.next()))
     }
 
-    /// Sends a PINGREQ in time, and notices a broker that does not answer one.
+    /// Sends a PINGREQ in time.
     fn keep_alive(&mut self) -> Result<(), ConnectorError> {
         let Link::Up(connection) = &mut self.link else { return Ok(()) };
         let (now, interval) = (Instant::now(), self.settings.keep_alive);
-        if self.ping_at.is_some_and(|at| now.duration_since(at) > interval && now.duration_since(self.heard_at) > interval) {
-            let message = format!("mqtt at {}: no answer to a ping within {} s", self.settings.address(), interval.as_secs());
-            return Err(ConnectorError::new(ErrorKind::Unreachable, message));
-        }
         let quiet = now.duration_since(self.spoke_at.min(self.heard_at));
         if self.ping_at.is_none() && quiet * 2 > interval {
             connection.write(&[0xc0, 0]).map_err(|error| lost(&self.settings, &error))?;
@@ -224,6 +291,21 @@ impl MqttSource {
         }
         Ok(())
     }
+
+    /// True if a ping was not answered in time. To be asked when there is nothing to read only: an answer may have waited there.
+    fn is_silent(&self) -> bool {
+        let interval = self.settings.keep_alive;
+        self.ping_at.is_some_and(|at| at.elapsed() > interval) && self.heard_at.elapsed() > interval
+    }
+}
+
+/// A message beyond the limit. It is not acknowledged, so passing over it would be for the broker to decide, not for this source.
+fn too_large(settings: &Settings, topic: &[u8], size: usize) -> ConnectorError {
+    let (address, topic, max) = (settings.address(), String::from_utf8_lossy(topic), settings.message_bytes_max);
+    let message = format!("mqtt at {address}: a message of {size} bytes on topic {topic:?} is larger than message_bytes_max ({max})");
+    ConnectorError::new(ErrorKind::Data, message)
+        .about(About::Option("message_bytes_max"))
+        .help("raise `message_bytes_max` above its size; the message stays in the broker's session until then")
 }
 
 fn lost(settings: &Settings, error: &std::io::Error) -> ConnectorError {
@@ -292,7 +374,13 @@ impl Source for MqttSource {
         Ok(())
     }
 
+    /// A session has no end that could be asked for. Until the broker answered SUBSCRIBE and sent what it held, there is none to be said;
+    /// from then on it is what arrived.
     fn ends(&mut self) -> Vec<(PartitionId, Position)> {
+        let is_known = self.subscriptions.is_empty() || self.subscribed_at.is_some_and(|at| at.elapsed() >= BACKLOG);
+        if !is_known {
+            return Vec::new();
+        }
         vec![(SESSION, Position(self.inbox.session.next()))]
     }
 }

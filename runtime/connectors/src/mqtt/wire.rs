@@ -32,7 +32,7 @@ pub(super) fn connect(settings: &Settings, password: Option<&str>) -> Result<Byt
             let expiry = u32::try_from(settings.session_expiry.as_secs()).unwrap_or(u32::MAX);
             properties.session_expiry_interval = Some(if settings.clean_session { 0 } else { expiry });
             properties.receive_maximum = Some(u16::try_from(settings.in_flight_max).unwrap_or(u16::MAX));
-            properties.max_packet_size = Some(u32::try_from(settings.message_bytes_max).unwrap_or(u32::MAX));
+            // No maximum packet size: a broker drops a message that is larger without a word. Ours is found when it comes, and said.
             properties.topic_alias_max = Some(0);
             let packet = v5::Connect {
                 keep_alive,

@@ -346,7 +346,6 @@ fn nothing_is_read_beyond_what_may_be_in_flight() {
     }
     source.commit(&[(SESSION, Position(1))]).unwrap();
     assert_eq!(batch(&mut source).0, ["three"]);
-    assert_eq!(source.ends(), [(SESSION, Position(3))]);
     source.settle(WAIT).unwrap();
     source.release(&[SESSION]).unwrap();
 }
@@ -355,11 +354,11 @@ fn nothing_is_read_beyond_what_may_be_in_flight() {
 fn what_no_broker_sends_ends_the_connection_with_a_reason() {
     let large = [("message_bytes_max", OptionValue::Bytes(1024))];
     let table: [(Chosen<'_>, &[u8], &str); 5] = [
+        (&large, &[0xd0, 0xff, 0x7f], "larger than message_bytes_max (1024)"),
         (&[], &[0x36, 5, 0, 1, b'a', 0, 1], "quality of service 3"),
         (&[], &[0x32, 3, 0, 9, b'a'], "in the middle of a field"),
         (&[], &[0x10, 0], "a packet of type 1 is not for a client"),
         (&[], &[0xe0, 0], "another client with the same client id?"),
-        (&large, &[0x30, 0xff, 0x7f], "larger than message_bytes_max (1024)"),
     ];
     for (options, bytes, said) in table {
         let broker = Broker::new();
@@ -369,6 +368,107 @@ fn what_no_broker_sends_ends_the_connection_with_a_reason() {
         let SourceEvent::Away(error) = event(&mut source) else { panic!("{said}") };
         assert!(error.kind == ErrorKind::Unreachable && error.message.contains(said), "{error}");
     }
+}
+
+#[test]
+fn a_message_above_the_limit_stops_with_its_topic_and_size() {
+    for version in ["3.1.1", "5"] {
+        let broker = Broker::new();
+        let limit = [("message_bytes_max", OptionValue::Bytes(1024)), ("version", OptionValue::Text(version.to_owned()))];
+        let mut source = broker.source(&limit[..1]);
+        let mut peer = broker.up(false, true);
+        // A small one before it, then the start of 16383 bytes of `a/b`, cut within the topic.
+        peer.send(&[publish(1, 1, "small"), vec![0x32, 0xff, 0x7f, 0, 3, b'a']].concat());
+        let (values, end) = batch(&mut source);
+        assert_eq!((values, end), (vec!["small".to_owned()], Position(1)));
+        assert!(matches!(source.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Idle), "the topic is not there yet");
+        peer.send(b"/b");
+        let error = refusal(&mut source);
+        assert_eq!((error.kind, error.retry), (ErrorKind::Data, Retry::No), "{error}");
+        let said = "a message of 16386 bytes on topic \"a/b\" is larger than message_bytes_max (1024)";
+        assert!(error.message.ends_with(said), "{error}");
+        // What came before it can still be acknowledged; it is not.
+        source.commit(&[(SESSION, Position(1))]).unwrap();
+        assert_eq!(peer.packet().unwrap(), [0x40, 2, 0, 1]);
+        drop(source);
+        assert_eq!(peer.packet().unwrap(), [0xe0, 0]);
+        // A broker that is told a limit would drop the message without a word.
+        let _source = broker.source(&limit);
+        let (_, connect) = broker.accept();
+        let limit_property = [0x27, 0, 0, 4, 0];
+        assert!(!connect.windows(5).any(|bytes| bytes == limit_property), "{connect:?}");
+    }
+}
+
+#[test]
+fn a_slow_sink_is_no_dead_broker() {
+    for accept in [Accept::Records, Accept::EventsOnly] {
+        let broker = Broker::new();
+        let options = [("keep_alive", OptionValue::DurationMs(1_000)), ("in_flight_max", OptionValue::Integer(1))];
+        let mut source = broker.source(&options);
+        let mut peer = broker.up(false, true);
+        peer.send(&publish(1, 1, "one"));
+        assert_eq!(batch(&mut source).0, ["one"]);
+        peer.0.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let (start, mut pings) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_millis(3_500) {
+            let event = source.poll(WAIT, accept).unwrap();
+            assert!(matches!(event, SourceEvent::Idle), "{accept:?} after {:?}: {event:?}", start.elapsed());
+            if let Some(packet) = peer.packet() {
+                assert_eq!(packet, [0xc0, 0], "PINGREQ");
+                peer.send(&[0xd0, 0]);
+                pings += 1;
+            }
+        }
+        assert!(pings >= 3, "the broker hears of the client all the time: {pings}");
+        peer.0.set_read_timeout(Some(LIMIT)).unwrap();
+        source.commit(&[(SESSION, Position(1))]).unwrap();
+        peer.send(&publish(1, 2, "two"));
+        assert_eq!(batch(&mut source), (vec!["two".to_owned()], Position(2)), "the same connection goes on");
+    }
+}
+
+#[test]
+fn another_client_with_the_same_id_stops_after_a_few_takeovers() {
+    let broker = Broker::new();
+    let mut source = broker.source(&[("client_id", OptionValue::Text("lake".into()))]);
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| (0..3).for_each(|turn| drop(broker.up(turn > 0, turn == 0))));
+        let start = Instant::now();
+        loop {
+            assert!(start.elapsed() < LIMIT, "it reconnects for ever");
+            if let Err(error) = source.poll(WAIT, Accept::Records) {
+                break error;
+            }
+        }
+    });
+    assert_eq!((error.kind, error.retry), (ErrorKind::Fenced, Retry::No), "{error}");
+    assert!(error.message.contains("another client uses the client id \"lake\""), "{error}");
+    assert!(error.help.unwrap().contains("`client_id` of its own"));
+}
+
+#[test]
+fn nothing_is_caught_up_before_the_subscription_is_granted() {
+    let broker = Broker::new();
+    let mut source = broker.source(&[]);
+    let (mut peer, _) = broker.accept();
+    let idle = |source: &mut MqttSource, time: Duration| {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            assert!(matches!(source.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Idle));
+        }
+    };
+    idle(&mut source, BACKLOG + WAIT);
+    assert_eq!(source.ends(), [], "a slow broker");
+    peer.send(&[0x20, 2, 0, 0]);
+    idle(&mut source, 2 * WAIT);
+    peer.grant(1);
+    idle(&mut source, 2 * WAIT);
+    assert_eq!(source.ends(), [], "what it holds may be on its way");
+    peer.send(&[publish(1, 1, "one"), publish(1, 2, "two")].concat());
+    assert_eq!(batch(&mut source).0, ["one", "two"]);
+    idle(&mut source, BACKLOG);
+    assert_eq!(source.ends(), [(SESSION, Position(2))]);
 }
 
 #[test]
