@@ -6,6 +6,8 @@
 //! Those below `cases/environment` talk to the services of `scripts/services` and run with the feature `real-services`. They see the
 //! variables of `scripts/services env`; an address of a service shows as the name of its variable.
 
+#[path = "golden/docs.rs"]
+mod docs;
 #[path = "golden/rows.rs"]
 mod rows;
 #[path = "golden/runs.rs"]
@@ -139,6 +141,7 @@ fn copy_folder(from: &Path, to: &Path) -> Outcome {
 
 datatest_stable::harness! {
     { test = readme, root = "../examples/01-first-pipeline", pattern = r"pipeline\.yaml$" },
+    { test = docs::page, root = "../docs", pattern = r"\.md$" },
     { test = conversation, root = "cases", pattern = CONVERSATIONS },
     { test = runs::run_case, root = "cases/runs", pattern = r"records\.jsonl$" },
     { test = sample, root = "../examples", pattern = r"pipeline\.yaml$" },
