@@ -74,6 +74,15 @@ pub trait Lookups {
     /// Why it cannot be read, as a fragment of a sentence.
     fn file(&self, base: &str, path: &str) -> Result<String, String>;
 
+    /// Whether a file that holds a secret can be read: nothing of it is kept, not even a fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Lookups::file`].
+    fn secret_file(&self, base: &str, path: &str) -> Result<(), String> {
+        self.file(base, path).map(drop)
+    }
+
     /// The schema that samples of a pipeline's source showed, for `schema: infer`; none if nobody looked.
     fn sampled(&self, _pipeline: &str) -> Option<Schema> {
         None

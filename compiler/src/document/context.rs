@@ -128,8 +128,7 @@ impl Context<'_> {
         match (parts.len(), parts.pop()) {
             (1, Some(Part::Reference(span, reference))) => {
                 let at = map.locate(span);
-                // Only whether it is there: the value stays where it is.
-                self.look_up(&reference, at)?;
+                self.check_secret(&reference, at)?;
                 Ok(Some(Located::new(reference, at)))
             }
             _ => {
@@ -143,14 +142,26 @@ impl Context<'_> {
 
     fn look_up(&mut self, reference: &Reference, at: Location) -> Result<String, Absent> {
         let found = match reference {
-            Reference::Env(name) => {
-                self.lookups.env(name).ok_or_else(|| DocumentError::UnsetVariable { name: name.clone(), span: at.span })
-            }
+            Reference::Env(name) => self.lookups.env(name).ok_or_else(|| unset(name, at)),
             Reference::File(path) => match self.lookups.file(self.base(at), path) {
                 Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
-                Err(why) => Err(DocumentError::UnreadableFile { path: path.clone(), why, span: at.span }),
+                Err(why) => Err(unreadable(path, why, at)),
             },
         };
+        self.known(found, reference, at)
+    }
+
+    /// Only whether a secret is there: its value stays where it is.
+    fn check_secret(&mut self, reference: &Reference, at: Location) -> Result<(), Absent> {
+        let found = match reference {
+            Reference::Env(name) => self.lookups.env(name).map(drop).ok_or_else(|| unset(name, at)),
+            Reference::File(path) => self.lookups.secret_file(self.base(at), path).map_err(|why| unreadable(path, why, at)),
+        };
+        self.known(found, reference, at)
+    }
+
+    /// A reference that leads to nothing is an error where its value is needed.
+    fn known<T>(&mut self, found: Result<T, DocumentError>, reference: &Reference, at: Location) -> Result<T, Absent> {
         match (found, self.mode) {
             (Ok(value), Mode::Check | Mode::Plan) => Ok(value),
             (Err(error), Mode::Plan) => {
@@ -167,7 +178,7 @@ impl Context<'_> {
     /// The text of a file that a value names.
     pub(crate) fn file(&mut self, path: &str, at: Location) -> Result<String, Absent> {
         self.lookups.file(self.base(at), path).map_err(|why| {
-            self.error(at, DocumentError::UnreadableFile { path: path.to_owned(), why, span: at.span });
+            self.error(at, unreadable(path, why, at));
             Absent
         })
     }
@@ -226,6 +237,14 @@ impl Context<'_> {
         }
         if wrong { Err(Absent) } else { Ok(parts) }
     }
+}
+
+fn unset(name: &str, at: Location) -> DocumentError {
+    DocumentError::UnsetVariable { name: name.to_owned(), span: at.span }
+}
+
+fn unreadable(path: &str, why: String, at: Location) -> DocumentError {
+    DocumentError::UnreadableFile { path: path.to_owned(), why, span: at.span }
 }
 
 const KNOWN: &str = "references are `${env:NAME}` and `${file:/path}`; `$${` stands for the characters themselves";

@@ -69,7 +69,8 @@ fn partition_span(statement: &Statement, none: bool) -> Option<Span> {
 }
 
 fn honoured_help(scope: &Scope<'_>) -> String {
-    let clauses: Vec<&str> = scope.source.clauses.iter().chain(scope.sink.clauses).copied().collect();
+    let mut clauses: Vec<&str> = scope.source.clauses.to_vec();
+    clauses.extend(scope.sink.clauses.iter().filter(|clause| !scope.source.clauses.contains(clause)));
     if clauses.is_empty() {
         return "remove it".to_owned();
     }

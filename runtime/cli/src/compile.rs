@@ -1,5 +1,6 @@
 //! From files to plans: loads, compiles, and turns the compiler's report into findings.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -62,7 +63,7 @@ pub(crate) fn compile(
     mode: Mode,
     sampler: Option<Sampler<'_>>,
 ) -> Result<Compiled, Failure> {
-    let lookups = HostLookups { env: Arc::clone(&host.env), dir: host.dir.clone(), sampled: BTreeMap::new() };
+    let lookups = HostLookups::new(Arc::clone(&host.env), host.dir.clone());
     let mut compiled = Compiled::default();
     for group in load::load(host, paths, profile)? {
         compiled.add(group, &lookups, mode, sampler)?;
@@ -93,9 +94,10 @@ impl Compiled {
         let situated = |document| Some(paths::situated(&unsampled(document)?, &lookups.dir.join(here(document))));
         let unsampled: Vec<Pipeline> = found.documents.iter().filter_map(situated).collect();
         if let Some(sampler) = sampler.filter(|_| !unsampled.is_empty()) {
-            let lookups = HostLookups { env: Arc::clone(&lookups.env), dir: lookups.dir.clone(), sampled: sampler(&unsampled)? };
+            let lookups = HostLookups { sampled: sampler(&unsampled)?, ..HostLookups::new(Arc::clone(&lookups.env), lookups.dir.clone()) };
             found = kpipe_compiler::compile(&sources, catalog(), &lookups, mode);
         }
+        self.fingerprints.append(&mut lookups.read.borrow_mut());
         let kpipe_compiler::Compiled { pipelines, places, report, documents, unknown: _ } = found;
         self.read += documents.len();
         self.has_errors |= report.has_errors();
@@ -177,6 +179,19 @@ pub(crate) struct HostLookups {
     pub(crate) dir: PathBuf,
     /// What samples showed, by pipeline.
     pub(crate) sampled: BTreeMap<String, Schema>,
+    /// SHA-256 of every file that was read for a value, by its path from the directory of the command.
+    read: RefCell<BTreeMap<String, String>>,
+}
+
+impl HostLookups {
+    /// Of this environment, relative to this directory, without samples.
+    pub(crate) fn new(env: EnvReader, dir: PathBuf) -> Self {
+        Self { env, dir, sampled: BTreeMap::new(), read: RefCell::default() }
+    }
+
+    fn bytes(&self, base: &str, path: &str) -> Result<Vec<u8>, String> {
+        load::read_limited(&paths::folder(&self.dir, base).join(path)).map_err(|error| error.to_string())
+    }
 }
 
 impl Lookups for HostLookups {
@@ -185,8 +200,14 @@ impl Lookups for HostLookups {
     }
 
     fn file(&self, base: &str, path: &str) -> Result<String, String> {
-        let bytes = load::read_limited(&paths::folder(&self.dir, base).join(path)).map_err(|error| error.to_string())?;
+        let bytes = self.bytes(base, path)?;
+        let name = PathBuf::from(paths::parent(base)).join(path).display().to_string();
+        self.read.borrow_mut().insert(name, fingerprint(&bytes));
         String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    }
+
+    fn secret_file(&self, base: &str, path: &str) -> Result<(), String> {
+        self.bytes(base, path).map(drop)
     }
 
     fn sampled(&self, pipeline: &str) -> Option<Schema> {
@@ -196,7 +217,6 @@ impl Lookups for HostLookups {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::fs;
     use std::path::Path;
 
@@ -278,5 +298,18 @@ kcql: INSERT INTO t SELECT * FROM t
         assert_eq!(found.fingerprints.keys().collect::<Vec<_>>(), ["a/p.yaml", "connections.yaml"]);
         assert!(found.fingerprints.values().all(|print| print.len() == 64));
         assert_eq!((found.files, found.read), (1, 1));
+    }
+
+    #[test]
+    fn so_has_every_file_that_a_value_came_from_but_a_secret() {
+        let text = INFERRED
+            .replace("schema: infer", "schema: { file: s.json }")
+            .replace("tls:", "sasl: { username: \"${file:../user}\", password: \"${file:pw}\" }, tls:");
+        let schema = r#"{"type":"object","properties":{"id":{"type":"integer"}}}"#;
+        let dir = tree(&[("a/p.yaml", &text), ("a/s.json", schema), ("user", "me"), ("a/pw", "hunter2")]);
+        let found = compiled(dir.path(), Mode::Check, None).unwrap();
+        assert!(!found.has_errors, "{:?}", found.findings);
+        assert_eq!(found.fingerprints.keys().collect::<Vec<_>>(), ["a/../user", "a/p.yaml", "a/s.json"]);
+        assert_eq!(found.fingerprints["a/s.json"], fingerprint(schema.as_bytes()));
     }
 }

@@ -149,7 +149,7 @@ kcql: |
     }
 
     fn orders() -> (Pipeline, Origin) {
-        let lookups = HostLookups { env: std::sync::Arc::new(|_: &str| None), dir: "".into(), sampled: std::collections::BTreeMap::new() };
+        let lookups = HostLookups::new(std::sync::Arc::new(|_: &str| None), "".into());
         let mut compiled = Compiled::default();
         let pipelines = vec![file("p.yaml", PIPELINE)];
         let group = Group { pipelines, connections: Some(file("connections.yaml", CONNECTIONS)), profile: None };

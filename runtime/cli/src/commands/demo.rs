@@ -135,7 +135,7 @@ fn compiled(host: &Host<'_>, env: &EnvReader) -> Result<Compiled, Failure> {
         .map(|(name, text)| TextFile { name: (*name).to_owned(), path: PathBuf::from(name), text: (*text).to_owned() })
         .collect();
     let mut compiled = Compiled::default();
-    let lookups = HostLookups { env: Arc::clone(env), dir: host.dir.clone(), sampled: BTreeMap::new() };
+    let lookups = HostLookups::new(Arc::clone(env), host.dir.clone());
     compiled.add(Group { pipelines, connections: None, profile: None }, &lookups, Mode::Plan, None)?;
     Ok(compiled)
 }
