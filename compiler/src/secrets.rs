@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_of_the_client_that_is_an_option_is_named() {
+        let said = |key: &str| {
+            let text = format!(
+                "version: 1\npipeline: p\nsource:\n  kafka: {{ brokers: [a:1], client: {{ {key}: x }} }}\nsink: {{ s3: {{}} }}\nkcql: x\n"
+            );
+            crate::document::tests::fixture::said(&text).join("|")
+        };
+        for (key, option) in [("sasl.password", "sasl.password"), ("Bootstrap.Servers", "brokers"), ("group.id", "group")] {
+            assert!(said(key).contains(&format!("in kpipe this is `{option}`, an option of `kafka`")), "{}", said(key));
+        }
+        assert!(said("linger.ms").contains("keys allowed here: fetch.min.bytes"), "{}", said("linger.ms"));
+    }
+
+    #[test]
     fn references_and_other_keys_are_shown() {
         let text = "source:\n  kafka: { sasl: { username: me, password: \"${env:P}\" }, group: keyed } # why: this\n";
         let mut sources = Sources::new();

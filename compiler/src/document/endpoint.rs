@@ -299,7 +299,7 @@ impl<'a> Context<'a> {
             let other = chosen.role.other().options(chosen.connector).unwrap_or_default();
             let is_same = |overriding: &&Connection<'_>| overriding.entry.key == connection.entry.key;
             let overriding = shared.profile.connections.get(name.node.as_str()).filter(is_same);
-            for (connection, origin) in [(Some(connection), Origin::File), (overriding, Origin::Named)] {
+            for (connection, origin) in [(Some(connection), Origin::File), (overriding, Origin::Connection)] {
                 if let Some(Connection { entry, name_at: _ }) = connection {
                     let layer = Layer { key: entry.at, node: &entry.value, prefix: "", origin, other };
                     layers.lay(self, here, layer, None);

@@ -7,6 +7,19 @@ use thiserror::Error;
 /// A key or a value that a pipeline file cannot have.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
 pub enum DocumentError {
+    /// A key of a profile once as a path and once nested.
+    #[error("`{key}` is written twice in one profile")]
+    #[diagnostic(code(KP0205), help("keep one of the two: `a.b: ...` says the same as `a: {{ b: ... }}`"))]
+    WrittenTwice {
+        /// Its path.
+        key: String,
+        /// The second.
+        #[label("again")]
+        second: Span,
+        /// The first.
+        #[label("first here")]
+        first: Span,
+    },
     /// A key that nobody knows.
     #[error("unknown key `{key}` in {parent}")]
     #[diagnostic(code(KP0201), help("{help}"))]

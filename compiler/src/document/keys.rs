@@ -33,7 +33,7 @@ pub(super) struct Stray<'a> {
 }
 
 /// Words of other systems and what kpipe calls them. The second is a path below a connector, or a root key.
-const SYNONYMS: &[(&str, &str)] = &[
+pub(super) const SYNONYMS: &[(&str, &str)] = &[
     ("bootstrap.servers", "brokers"),
     ("bootstrap_servers", "brokers"),
     ("servers", "brokers"),
@@ -49,6 +49,11 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("ssl.ca.location", "tls.ca"),
     ("ssl.truststore.location", "tls.ca"),
     ("ssl.keystore.location", "tls.cert"),
+    ("ssl.certificate.location", "tls.cert"),
+    ("ssl.key.location", "tls.key"),
+    ("sasl.mechanisms", "sasl.mechanism"),
+    ("metadata.broker.list", "brokers"),
+    ("compression.codec", "compression"),
     ("compression.type", "compression"),
     ("linger.ms", "linger"),
     ("flush.size", "flush.records"),
@@ -149,7 +154,7 @@ impl Context<'_> {
             parent: if full.is_empty() { here.root.to_owned() } else { format!("`{full}`") },
             label,
             span: stray.at.span,
-            help: allowed(here, &stray.prefix),
+            help: said_in_kcql(here, stray).map_or_else(|| allowed(here, &stray.prefix), str::to_owned),
         };
         let meant = fix.as_ref().map(|key| join(&stray.prefix, key));
         self.error_with_fix(stray.at, error, fix.map(|fix| (stray.at, fix)));
@@ -230,6 +235,19 @@ impl Context<'_> {
             }
             Some(_) | None => "move this line to the left".to_owned(),
         }
+    }
+}
+
+/// Where a name stands that other systems write among the options.
+fn said_in_kcql(here: Home<'_>, stray: &Stray<'_>) -> Option<&'static str> {
+    let (section, connector) = here.base.split_once('.').filter(|_| stray.prefix.is_empty())?;
+    match (stray.key.to_ascii_lowercase().as_str(), section, connector) {
+        ("bucket" | "bucket_name" | "s3.bucket.name", "sink", "s3") => {
+            Some("the bucket stands in the statement: `INSERT INTO bucket:prefix SELECT ...`")
+        }
+        ("topic" | "topics", "source", "kafka" | "mqtt") => Some("the topic stands in the statement: `SELECT ... FROM topic`"),
+        ("topic" | "topics", "sink", "kafka") => Some("the topic stands in the statement: `INSERT INTO topic SELECT ...`"),
+        _ => None,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) enum Origin {
     All,
     /// The profile, for this one.
     Named,
+    /// The profile, for the connection that the pipeline uses.
+    Connection,
 }
 
 /// Values by the path of their option, the last layer's.
@@ -68,7 +70,7 @@ impl<'n> Layers<'n> {
     /// Lays a mapping over what is there. `skipped` is a key that somebody else reads.
     pub(super) fn lay(&mut self, context: &mut Context<'_>, here: Home<'_>, layer: Layer<'n, '_>, skipped: Option<&str>) {
         if let Some(spec) = here.specs.iter().find(|spec| spec.path == layer.prefix) {
-            return self.put(spec, Written { key: layer.key, node: layer.node, rest: "", origin: layer.origin });
+            return self.put(context, spec, Written { key: layer.key, node: layer.node, rest: "", origin: layer.origin });
         }
         let entries: &[Entry] = match &layer.node.value {
             Value::Mapping(entries) => entries,
@@ -100,12 +102,12 @@ impl<'n> Layers<'n> {
         let is_group =
             |specs: &[OptionSpec]| specs.iter().any(|spec| spec.path.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.')));
         if let Some(spec) = here.specs.iter().find(|spec| spec.path == path && plain) {
-            self.put(spec, Written { key: entry.at, node: &entry.value, rest: "", origin: layer.origin });
+            self.put(context, spec, Written { key: entry.at, node: &entry.value, rest: "", origin: layer.origin });
         } else if plain && is_group(here.specs) {
             let inner = Group { key: entry.at, node: &entry.value, path };
             self.group(context, here, layer, inner);
         } else if let Some((spec, rest)) = below_a_map(here.specs, layer, &entry.key) {
-            self.put(spec, Written { key: entry.at, node: &entry.value, rest, origin: layer.origin });
+            self.put(context, spec, Written { key: entry.at, node: &entry.value, rest, origin: layer.origin });
         } else if layer.other.iter().any(|spec| spec.path == path) || is_group(layer.other) {
             // The other end of a pipeline reads it.
         } else {
@@ -122,14 +124,19 @@ impl<'n> Layers<'n> {
         self.is_broken |= below.is_broken;
         below.written.into_iter().for_each(|(path, written)| {
             if let Some(spec) = here.specs.iter().find(|spec| spec.path == path) {
-                written.into_iter().for_each(|written| self.put(spec, written));
+                written.into_iter().for_each(|written| self.put(context, spec, written));
             }
         });
     }
 
-    fn put(&mut self, spec: &OptionSpec, written: Written<'n>) {
+    fn put(&mut self, context: &mut Context<'_>, spec: &OptionSpec, written: Written<'n>) {
         let values = self.written.entry(spec.path).or_default();
         if !matches!(spec.kind, OptionKind::Map(_)) {
+            // In one layer a key can only stand twice as a path and nested.
+            if let Some(first) = values.iter().find(|first| first.origin == written.origin && first.origin != Origin::File) {
+                let (key, second) = (spec.path.to_owned(), written.key.span);
+                context.error(written.key, DocumentError::WrittenTwice { key, second, first: first.key.span });
+            }
             values.clear();
         }
         values.push(written);

@@ -217,6 +217,47 @@ fn secrets_in_odd_places_are_masked_too() {
 }
 
 #[test]
+fn names_that_stand_in_the_statement_are_said_to() {
+    let help = |text: &str| said(text).join("|");
+    assert!(help(&lake("    bucket: b")).contains("`INSERT INTO bucket:prefix SELECT ...`"));
+    assert!(help(&from_kafka("    topic: t")).contains("`SELECT ... FROM topic`"), "{}", help(&from_kafka("    topic: t")));
+}
+
+#[test]
+fn a_key_and_its_value_have_a_blank_between_them() {
+    let text = lake("    prefix:one\n    path_style: true");
+    let said = said(&text).join("|");
+    assert!(said.contains("KP0207") && said.contains("a blank is missing after `:`: write `prefix: ...`"), "{said}");
+}
+
+#[test]
+fn a_profile_says_each_key_once() {
+    let both = |profile: &str| {
+        let mut sources = Sources::new();
+        sources.add("p.yaml", lake("    {}"));
+        sources.add_profile("prod.yaml", profile);
+        shown(&sources, &run(&sources, &World::default())).join("|")
+    };
+    for profile in [
+        "all:\n  sink.s3.prefix: a\n  sink: { s3: { prefix: b } }\n",
+        "pipelines:\n  lake:\n    sink: { s3: { flush.records: 1, flush: { records: 2 } } }\n",
+        "pipelines:\n  lake:\n    errors.tolerance: all\n    errors: { tolerance: none }\n",
+    ] {
+        assert!(
+            both(profile).contains("KP0205") && both(profile).contains("is written twice in one profile"),
+            "{profile}: {}",
+            both(profile)
+        );
+    }
+    for profile in [
+        "all: { sink.s3.prefix: a }\npipelines: { lake: { sink: { s3: { prefix: b } } } }\n",
+        "all:\n  sink.s3.prefix: a\n  sink: { s3: { path_style: true } }\n",
+    ] {
+        assert_eq!(both(profile), "", "{profile}");
+    }
+}
+
+#[test]
 fn references_are_replaced_in_values_only() {
     let world = World::default().env("HOST", "minio").env("N", "12").env("TOPIC", "orders");
     let text = lake("    endpoint: http://${env:HOST}:9000\n    flush: { records: \"${env:N}\" }\n    prefix: $${env:HOST}")

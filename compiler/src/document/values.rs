@@ -4,6 +4,7 @@ use kpipe_grammar::span::Span;
 
 use super::context::{Absent, Context, Reference, Resolved};
 use super::error::{DocumentError, DocumentWarning};
+use super::keys::SYNONYMS;
 use super::words::{UrlError, cut, host_port, is_boolean, is_octal, is_old_boolean, parse_integer, quoted, shown, url};
 use crate::catalog::{OptionKind, OptionSpec};
 use crate::near::{near, one_of};
@@ -164,9 +165,23 @@ impl Context<'_> {
             parent: format!("`{}`", slot.key),
             label,
             span: at.span,
-            help: format!("keys allowed here: {}", keys.join(", ")),
+            help: self.option_of(slot, key).unwrap_or_else(|| format!("keys allowed here: {}", keys.join(", "))),
         };
         self.error_with_fix(at, error, fix);
+    }
+
+    /// What a setting of a client is called as an option of the connector, if it is one.
+    fn option_of(&self, slot: Slot<'_>, key: &str) -> Option<String> {
+        let mut parts = slot.key.rsplit('.').skip(1);
+        let connector = self.catalog.connector(parts.next()?)?;
+        let options = match parts.last() {
+            Some("source") => connector.source.as_ref()?.options,
+            Some(_) | None => connector.sink.as_ref()?.options,
+        };
+        let lower = key.to_ascii_lowercase();
+        let path = SYNONYMS.iter().find(|(word, _)| *word == lower).map_or(lower.as_str(), |(_, path)| path);
+        let option = options.iter().find(|option| option.path == path)?;
+        Some(format!("in kpipe this is `{}`, an option of `{}`", option.path, connector.name))
     }
 
     fn typed(&mut self, slot: Slot<'_>, at: Location, value: &Resolved) -> Result<OptionValue, Absent> {

@@ -16,7 +16,7 @@ use super::select::reference;
 use crate::names::RESERVED_FOLDER;
 use crate::plan::{Expr, Naming, OptionValue, PartitionItem, Projection, TimeUnit};
 use crate::sources::Location;
-use crate::time_pattern::{At, PatternErrorKind, TimePattern, TrapKind};
+use crate::time_pattern::{At, PatternErrorKind, TimePattern, Trap, TrapKind};
 
 /// Folders that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
@@ -30,8 +30,10 @@ pub(super) enum PartitionError {
     },
     /// A letter that is hardly meant.
     #[error("{kind}")]
-    #[diagnostic(code(KP0602), severity(Warning), help("silence it with the letter that is meant, or quote literal text"))]
+    #[diagnostic(code(KP0602), severity(Warning), help("write `{meant}`, or quote literal text"))]
     Trap {
+        /// The pattern as it is surely meant.
+        meant: String,
         /// What it is.
         kind: TrapKind,
     },
@@ -274,7 +276,10 @@ fn parse_pattern(scope: &mut Scope<'_>, item: &Item, text: &str, naming: Naming)
         Ok(pattern) => {
             for trap in pattern.traps() {
                 let at = place(scope, trap.at);
-                scope.warn(PartitionError::Trap { kind: trap.kind }, [(at, "these letters".to_owned())]);
+                scope.warn(
+                    PartitionError::Trap { meant: meant(text, pattern.traps()), kind: trap.kind },
+                    [(at, "these letters".to_owned())],
+                );
             }
             Some(pattern)
         }
@@ -284,6 +289,23 @@ fn parse_pattern(scope: &mut Scope<'_>, item: &Item, text: &str, naming: Naming)
             None
         }
     }
+}
+
+/// A pattern with the usual letter in place of each that is hardly meant.
+fn meant(text: &str, traps: &[Trap]) -> String {
+    let mut meant = text.to_owned();
+    for At { start, end } in traps.iter().map(|trap| trap.at) {
+        let letters = text[start..end].chars().map(|letter| match letter {
+            'Y' => 'y',
+            'D' => 'd',
+            'm' => 'M',
+            'h' => 'H',
+            other => other,
+        });
+        // Each letter has one byte, so all places stay.
+        meant.replace_range(start..end, &letters.collect::<String>());
+    }
+    meant
 }
 
 fn zone(scope: &mut Scope<'_>) -> Option<String> {

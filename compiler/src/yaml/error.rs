@@ -84,6 +84,16 @@ pub enum YamlError {
         #[label("`:` has to follow")]
         span: Span,
     },
+    /// `region:us-east-1`.
+    #[error("a key without a blank after its `:`")]
+    #[diagnostic(code(KP0207), help("a blank is missing after `:`: write `{key}: ...`"))]
+    NoBlank {
+        /// The key.
+        key: String,
+        /// The line.
+        #[label("read as one word")]
+        span: Span,
+    },
     /// A quote without its partner.
     #[error("this quote is never closed")]
     #[diagnostic(code(KP0208), help("close it with another `{quote}`; lines of a quoted text must be indented further than its key"))]

@@ -187,6 +187,9 @@ fn second_colon(text: &str, at: usize, last: Span) -> Option<YamlError> {
     if last.start < line && last.end >= line {
         let key = Span::new(at - before.len(), at);
         let value_end = last.start + text[last.start..line].trim_end().len();
+        if let Some(missing @ YamlError::NoBlank { .. }) = no_colon(text, at) {
+            return Some(missing);
+        }
         return Some(YamlError::DeeperKey { key: before.to_owned(), span: key, value: Span::new(last.start, value_end.max(last.start)) });
     }
     Some(YamlError::SecondColon { span: one(text, at) })
@@ -199,7 +202,15 @@ fn no_colon(text: &str, at: usize) -> Option<YamlError> {
     let line = before[start..].trim_start();
     let line = line.split(" #").next().unwrap_or(line).trim_end();
     let first = before.len() - before[start..].trim_start().len();
-    (!line.is_empty()).then(|| YamlError::NoColon { word: line.to_owned(), span: Span::new(first, first + line.len()) })
+    if line.is_empty() {
+        return None;
+    }
+    // Not what follows the key: it may be a secret.
+    let end = line.find(|c: char| c.is_whitespace() || matches!(c, ':' | '=')).unwrap_or(line.len());
+    let span = Span::new(first, first + line.len());
+    let key = line[..end].to_owned();
+    let touches = line[end..].strip_prefix(':').is_some_and(|value| value.starts_with(|c: char| !c.is_whitespace()));
+    Some(if touches { YamlError::NoBlank { key, span } } else { YamlError::NoColon { word: key, span } })
 }
 
 fn first_content(text: &str) -> usize {

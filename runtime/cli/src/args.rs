@@ -1,6 +1,6 @@
 //! What can be written on the command line, and nothing else.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -232,7 +232,7 @@ pub struct Apply {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub drain_timeout: Duration,
     /// Serve /healthz, /readyz and /metrics here
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub http: Option<SocketAddr>,
     /// How log lines are written: human, json
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
@@ -356,6 +356,15 @@ pub struct Version {
     pub format: Format,
 }
 
+/// `127.0.0.1:9100`, `localhost:9100`, `:9100`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong =
+        || format!("`{text}` is not an address: write a host and a port, as 127.0.0.1:9100, localhost:9100 or :9100 for all addresses");
+    // As a port alone is written elsewhere: on every address of this machine.
+    let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    whole.to_socket_addrs().map_err(|_| wrong())?.next().ok_or_else(wrong)
+}
+
 /// `500ms`, `30s`, `10m`, `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time: write a number and a unit, as 500ms, 30s, 10m or 1h30m");
@@ -418,6 +427,13 @@ mod tests {
         assert_eq!(allow_delete, ["x", "y"]);
         assert_eq!(apply.drain_timeout, Duration::from_secs(90));
         assert!(parse("kpipe apply a.yaml --tasks 0").is_err());
+        for (text, expected) in [("127.0.0.1:9100", "127.0.0.1:9100"), (":9100", "0.0.0.0:9100"), ("[::1]:9100", "[::1]:9100")] {
+            assert_eq!(address(text), Ok(expected.parse().unwrap()));
+        }
+        assert!(address("localhost:9100").is_ok_and(|address| address.ip().is_loopback() && address.port() == 9100));
+        for text in ["nowhere", "9100", ":x", "localhost:", ""] {
+            assert!(address(text).is_err_and(|why| why.contains("127.0.0.1:9100")), "{text}");
+        }
         assert!(parse("kpipe apply a.yaml --http nowhere").is_err());
     }
 

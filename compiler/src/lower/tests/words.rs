@@ -126,7 +126,7 @@ fn patterns_that_are_hardly_meant() {
         r#"
         warning KP0602: `m` is the minute; the month is `M`
           8:60 "mm" these letters
-          help: silence it with the letter that is meant, or quote literal text
+          help: write `yyyy-MM-dd`, or quote literal text
         "#,
     );
     says(
@@ -136,7 +136,7 @@ fn patterns_that_are_hardly_meant() {
         r#"
         warning KP0602: `D` is the day of the year; the day of the month is `d`
           8:63 "DD" these letters
-          help: silence it with the letter that is meant, or quote literal text
+          help: write `yyyy-MM-dd`, or quote literal text
         "#,
     );
     says(
@@ -146,7 +146,7 @@ fn patterns_that_are_hardly_meant() {
         r#"
         warning KP0602: `h` is an hour of twelve: morning and evening share a folder; the hour of 24 is `H`
           8:58 "hh" these letters
-          help: silence it with the letter that is meant, or quote literal text
+          help: write `dd-HH`, or quote literal text
         "#,
     );
     says(
@@ -159,7 +159,7 @@ fn patterns_that_are_hardly_meant() {
           help: write one pattern: _date.`yyyy/MM`, or names as literals: _date.`'year'=yyyy/'month'=MM`
         warning KP0602: `Y` is the year of the week: the last days of December can show the next year
           8:55 "YYYY" these letters
-          help: silence it with the letter that is meant, or quote literal text
+          help: write `yyyy`, or quote literal text
         "#,
     );
     says(

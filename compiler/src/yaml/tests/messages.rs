@@ -169,7 +169,7 @@ fn a_line_without_a_colon() {
         r#"
         error KP0207: a key without `:`
           2:1 "bad line" `:` has to follow
-          help: write `bad line:`, or indent the line if it goes on with the value above
+          help: write `bad:`, or indent the line if it goes on with the value above
         "#,
     );
 }

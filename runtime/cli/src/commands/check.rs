@@ -35,7 +35,9 @@ fn summary(compiled: &Compiled) -> String {
     let errors = plural(count(Severity::Error), "error");
     let warnings = plural(count(Severity::Warning), "warning");
     let (files, pipelines) = (plural(compiled.files, "file"), plural(compiled.read, "pipeline"));
-    format!("check: {files}, {pipelines}, {errors}, {warnings}\n")
+    let nothing = compiled.files > 0 && compiled.read == 0 && !compiled.has_errors;
+    let note = if nothing { "no pipeline is written here: a file begins with `version: 1` and `pipeline: NAME`\n" } else { "" };
+    format!("check: {files}, {pipelines}, {errors}, {warnings}\n{note}")
 }
 
 fn plural(count: usize, noun: &str) -> String {

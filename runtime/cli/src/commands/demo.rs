@@ -263,7 +263,7 @@ fn conclude(common: &Common, host: &mut Host<'_>, dir: &Path, published: u64, fo
     if !common.quiet {
         text.push_str(&format!(
             "\nLook at them:\n  duckdb -c \"select site, count(*), avg(temperature) from read_parquet('{shown}/{TOPIC}/**/*.parquet') group by site\"\n  \
-             python3 -c \"import pyarrow.dataset as d; print(d.dataset('{shown}/{TOPIC}', partitioning='hive').to_table().to_pandas())\"\n"
+             python3 -c \"import pyarrow.dataset as d; print(d.dataset('{shown}/{TOPIC}', partitioning='hive').to_table().group_by('site').aggregate([('temperature', 'mean'), ('site', 'count')]))\"\n"
         ));
     }
     print(host, &text)

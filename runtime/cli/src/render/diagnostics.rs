@@ -178,10 +178,25 @@ fn wrapped(line: &str, width: usize) -> Vec<String> {
     pieces
 }
 
-/// The excerpt of one document. miette draws it; heading and help are ours, so that they can be searched for in a log.
+/// Lines between two marks that are shown in one piece.
+const NEAR_LINES_MAX: usize = 5;
+
+/// The excerpts of one document. miette draws it; heading and help are ours, so that they can be searched for in a log.
 fn snippet(out: &mut String, style: Style, documents: &[Document], finding: &Finding, index: usize) {
-    let marks: Vec<&Mark> = finding.marks.iter().filter(|mark| mark.document == index).collect();
+    let mut marks: Vec<&Mark> = finding.marks.iter().filter(|mark| mark.document == index).collect();
+    // Each excerpt shows the place that stands above it: first what it is about, then what lies far from that.
+    while let Some(first) = marks.first() {
+        let line = first.begin.line;
+        let (near, far) = marks.iter().partition(|mark| mark.begin.line.abs_diff(line) <= NEAR_LINES_MAX);
+        excerpt(out, style, documents, finding.severity, near);
+        marks = far;
+    }
+}
+
+/// One excerpt of marks that lie near each other.
+fn excerpt(out: &mut String, style: Style, documents: &[Document], severity: Severity, marks: Vec<&Mark>) {
     let Some(first) = marks.first() else { return };
+    let index = first.document;
     let shown = &documents[index].text;
     let spans: Vec<Range<usize>> = marks.iter().map(|mark| shown.span(Span::new(mark.span.start, mark.span.end))).collect();
     let excerpt::Excerpt { text, spans } = excerpt::prepare(&shown.text, &spans);
@@ -193,7 +208,7 @@ fn snippet(out: &mut String, style: Style, documents: &[Document], finding: &Fin
             LabeledSpan::new(text, span.start, span.len())
         })
         .collect();
-    let drawing = Drawing { severity: finding.severity, source: NamedSource::new(place(documents, first), text), labels };
+    let drawing = Drawing { severity, source: NamedSource::new(place(documents, first), text), labels };
     let theme = if style.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(style.width)
@@ -299,6 +314,23 @@ pub(crate) mod tests {
         let (begin, end) = (LineColumn { line: 2, column: 3 }, LineColumn { line: 2, column: 5 });
         finding.marks.push(Mark { document: 1, span: 8..10, begin, end, text: "declared here".to_owned() });
         insta::assert_snapshot!(rendered(Style::PLAIN, &documents, &finding));
+    }
+
+    #[test]
+    fn what_it_is_about_comes_first_also_where_something_far_stands_above() {
+        let (mut documents, mut finding) = sample();
+        documents[0].text = Masked::plain("a: 1\n".repeat(40));
+        let mark = |line: usize, text: &str| {
+            let (begin, end) = (LineColumn { line, column: 1 }, LineColumn { line, column: 2 });
+            Mark { document: 0, span: (line - 1) * 5..(line - 1) * 5 + 1, begin, end, text: text.to_owned() }
+        };
+        finding.marks = vec![mark(30, "wrong"), mark(2, "declared"), mark(32, "near")];
+        let out = rendered(Style::PLAIN, &documents, &finding);
+        let at = |text: &str| out.find(text).unwrap();
+        assert!(
+            at(":30:1]") < at("wrong") && at("wrong") < at("near") && at("near") < at(":2:1]") && at(":2:1]") < at("declared"),
+            "{out}"
+        );
     }
 
     #[test]
