@@ -117,7 +117,7 @@ fn systems_that_take_a_call_and_never_answer_are_given_up_soon_and_all_are_named
             &format!("{name}.yaml"),
             &format!(
                 "version: 1\npipeline: {name}\nsource:\n  kafka: {{ brokers: [\"{address}\"], value: {{ format: json }} }}\nsink:\n  s3: {{ endpoint: \
-                 \"http://{address}\", region: r, credentials: {{ access_key: k, secret_key: \"${{env:S}}\" }} }}\nkcql: INSERT INTO lake SELECT * FROM t\n"
+                 \"http://{address}\", region: r, credentials: {{ access_key: k, secret_key: \"${{env:S}}\" }} }}\nkcql: INSERT INTO lake:{name} SELECT * FROM t\n"
             ),
         );
     }
