@@ -66,6 +66,17 @@ fn mutated() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn a_name_that_begins_like_a_clause_is_quoted() {
+    for name in ["Pk=", "limit=5", "Batch=x", "storeas=json"] {
+        let text = format!("INSERT INTO a SELECT * FROM `{name}`");
+        let parsed = parse(&text);
+        assert_eq!(parsed.errors, [], "{text}");
+        assert_eq!(parsed.statements[0].to_string(), text);
+    }
+    assert_eq!(parse("INSERT INTO a SELECT * FROM site=berlin").statements[0].to_string(), "INSERT INTO a SELECT * FROM site=berlin");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

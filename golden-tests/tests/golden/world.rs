@@ -24,7 +24,7 @@ use super::rows;
 /// 2026-01-02T03:04:05Z.
 const START_MS: i64 = 1_767_323_045_000;
 /// Virtual time after which a run that should have ended is stopped.
-const TIME_MAX: Duration = Duration::from_secs(3600);
+const TIME_MAX: Duration = Duration::from_secs(36_000);
 
 /// How often each row is visible; a row begins with the folder or topic where it stands.
 pub(super) type Seen = BTreeMap<String, usize>;
@@ -152,13 +152,13 @@ impl<'a> Run<'a> {
 
     /// One life of the process: until it is caught up, stops or dies.
     pub(super) fn run(&self) -> Result<Ran, String> {
-        let stop = StopHandle::default();
+        let (stop, crashes) = (StopHandle::default(), self.world.crashes());
         let until = self.env.clock.monotonic() + TIME_MAX;
         let watch = Arc::new(Watch { env: self.env.clone(), until, stop: stop.clone(), timed_out: Mutex::default() });
         let options = RunOptions {
             tasks: 1,
             until_caught_up: true,
-            drain_timeout: Duration::from_secs(30),
+            drain_timeout: TIME_MAX,
             memory_bytes: MEMORY_BYTES_DEFAULT,
             env: self.env.clone(),
             secrets: Arc::new(NoSecrets),
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
             return Err("did not end".to_owned());
         }
         let error = outcome.error.as_ref().map(ToString::to_string);
-        let crashed = error.as_deref().is_some_and(|error| error.contains("memory: the process crashed"));
+        let crashed = self.world.crashes() > crashes;
         if error.is_none() && !outcome.is_complete {
             return Err("ended without an error and without everything committed".to_owned());
         }

@@ -35,7 +35,8 @@ fn columns() -> impl Strategy<Value = Vec<Spanned<SelectItem>>> {
     (any::<bool>(), vec(column, 0..6), of(path())).prop_map(|(star, columns, star_of)| {
         let columns = columns.into_iter().enumerate().map(|(index, (path, plain, alias))| {
             // Only the first column may do without: two could be called the same.
-            let alias = (index > 0 || !plain).then(|| at(format!("{alias}{index}")));
+            // Not the name of any other column.
+            let alias = (index > 0 || !plain).then(|| at(format!("{alias} as column {index}")));
             SelectItem::Column { path, alias }
         });
         let mut items: Vec<SelectItem> = columns.chain(star_of.map(SelectItem::StarOf)).collect();

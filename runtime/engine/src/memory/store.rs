@@ -34,6 +34,10 @@ fn gone(upload: &UploadId) -> ConnectorError {
     ConnectorError::new(ErrorKind::Missing, format!("memory: there is no upload {}", upload.0)).retry(Retry::Reopen)
 }
 
+fn other_data(name: &str) -> ConnectorError {
+    ConnectorError::new(ErrorKind::Fenced, format!("memory: {name} holds other data than what was to be written"))
+}
+
 fn invalid(message: &str) -> ConnectorError {
     ConnectorError::new(ErrorKind::Bug, format!("memory: {message}"))
 }
@@ -95,7 +99,8 @@ impl FileStore for MemoryStore {
             }
             let whole = join(&open, parts)?;
             if exists && if_exists == IfExists::Keep {
-                return Ok(Completed::Existed);
+                let is_same = state.objects[&name] == whole;
+                return if is_same { Ok(Completed::Existed) } else { Err(other_data(&name)) };
             }
             state.objects.insert(name, whole);
             Ok(Completed::Created)

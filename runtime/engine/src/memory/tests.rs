@@ -136,11 +136,15 @@ async fn what_a_real_store_would_refuse_is_refused() {
 #[tokio::test]
 async fn an_object_is_kept_or_replaced_as_asked() {
     let (world, store) = (world("memory-exists"), store("memory-exists"));
-    for (if_exists, completed, left) in [(IfExists::Keep, Completed::Existed, "old"), (IfExists::Replace, Completed::Created, "new")] {
-        world.put_object("k", "old");
+    for (there, if_exists, completed, left) in [
+        ("new", IfExists::Keep, Some(Completed::Existed), "new"),
+        ("old", IfExists::Keep, None, "old"),
+        ("old", IfExists::Replace, Some(Completed::Created), "new"),
+    ] {
+        world.put_object("k", there);
         let upload = store.begin("k").await.unwrap();
         let parts = [store.part("k", &upload, 1, Bytes::from_static(b"new")).await.unwrap()];
-        assert_eq!(store.complete("k", &upload, &parts, if_exists).await.unwrap(), completed);
+        assert_eq!(store.complete("k", &upload, &parts, if_exists).await.ok(), completed);
         assert_eq!(world.objects()["k"], left);
     }
     assert_eq!(world.uploads_open(), 0);

@@ -149,6 +149,12 @@ impl World {
         self.state().faults.crash_at(calls, after);
     }
 
+    /// How often the process died.
+    #[must_use]
+    pub fn crashes(&self) -> u64 {
+        self.state().process
+    }
+
     /// Calls so far.
     #[must_use]
     pub fn calls(&self) -> u64 {

@@ -215,11 +215,26 @@ fn an_object_that_is_there_counts_as_written() {
         tail.partition.clear();
     }
     let key = "lake/o/orders-0-000000000000-000000000049.json";
-    case.world.put_object(key, "untouched");
+    let lines: Vec<String> = orders(0..50).collect();
+    case.world.put_object(key, lines.join("\n") + "\n");
     case.append(0, orders(0..100));
     let ran = case.run().well();
-    assert_eq!(case.lines()[key], ["untouched"]);
     assert_eq!((ran.count("1 of them there already"), case.committed(0)), (1, Some(100)));
+}
+
+#[test]
+fn an_object_that_holds_something_else_stops_the_pipeline_in_front_of_it() {
+    let mut case = Case::new("files-other-data", 1);
+    case.flush().records = Some(50);
+    if let Tail::Files(tail) = &mut case.pipeline.routes[0].tail {
+        tail.partition.clear();
+    }
+    let key = "lake/o/orders-0-000000000000-000000000049.json";
+    case.world.put_object(key, "untouched");
+    case.append(0, orders(0..100));
+    let ran = case.run();
+    assert!(ran.error().unwrap().message.contains("holds other data"), "{:?}", ran.error());
+    assert_eq!((case.lines()[key].as_slice(), case.committed(0)), (["untouched".to_owned()].as_slice(), None));
 }
 
 /// About a kilobyte.
