@@ -7,7 +7,7 @@ use crate::connector::PART_BYTES_MIN;
 const MIB: usize = 1024 * 1024;
 
 /// Bytes for all tasks of a process, unless asked otherwise: open files, cut parts, batches in work.
-pub const MEMORY_BYTES_DEFAULT: usize = 256 * MIB;
+pub const MEMORY_BYTES_DEFAULT: usize = 128 * MIB;
 
 /// The least memory that a process can work with.
 pub const MEMORY_BYTES_MIN: usize = 32 * MIB;
