@@ -167,7 +167,7 @@ impl Bucket {
 }
 
 /// Eight bytes in base64, as S3 spells a CRC64NVME.
-fn base64(crc64: u64) -> String {
+pub(super) fn base64(crc64: u64) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     // Eleven letters of six bits: two bits more than there are.
     let bits = u128::from(crc64) << 2;

@@ -14,6 +14,7 @@ use kpipe_engine::connector::{Completed, FileStore, IfExists, PartContent, PartT
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 
 use super::client::Store;
+use super::complete::base64;
 use super::error::{Answer, Call};
 use crate::files::{disk, keys};
 
@@ -113,7 +114,8 @@ impl Bucket {
             .body(ByteStream::from(data));
         let checksums = self.checksums.load(Ordering::Relaxed);
         if checksums {
-            call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme);
+            // Given, so that the SDK neither computes it again nor sends the part in chunks for the sake of a trailer.
+            call = call.checksum_crc64_nvme(base64(content.crc64));
         }
         let mut call = call.customize().disable_payload_signing();
         if !checksums {
