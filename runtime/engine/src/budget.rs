@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::format::spare::Spares;
 
 /// What a task is to do about memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub(crate) struct Budget {
     open_bytes: AtomicUsize,
     moving_bytes: AtomicUsize,
     tasks: AtomicUsize,
+    spares: Spares,
 }
 
 /// Where bytes are.
@@ -37,7 +41,8 @@ pub(crate) enum Place {
 
 impl Budget {
     pub(crate) fn new(limit_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, open_bytes: AtomicUsize::new(0), moving_bytes: AtomicUsize::new(0), tasks: AtomicUsize::new(0) })
+        let (open_bytes, moving_bytes, tasks) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { limit_bytes, open_bytes, moving_bytes, tasks, spares: Spares::default() })
     }
 
     /// A task takes part.
@@ -50,6 +55,16 @@ impl Budget {
     pub(crate) fn lease(self: &Arc<Self>, place: Place, bytes: usize) -> Lease {
         self.counter(place).fetch_add(bytes, Ordering::Relaxed);
         Lease { budget: Arc::clone(self), place, bytes }
+    }
+
+    /// Buffers that came back, for parts to come.
+    pub(crate) fn spares(&self) -> Spares {
+        self.spares.clone()
+    }
+
+    /// Gives memory back that nobody uses and that does not fit beside what is in use.
+    pub(crate) fn tidy(&self, now: Duration) {
+        self.spares.tidy(now, self.limit_bytes.saturating_sub(self.used_bytes()));
     }
 
     /// Bytes counted now.

@@ -18,6 +18,9 @@ pub const PART_BYTES: usize = 8 * MIB;
 /// Parts of one task that are on their way at the same time.
 pub(crate) const PARTS_IN_FLIGHT_MAX: usize = 4;
 
+/// The buffer of a stored part is kept this long for the next one, if the budget has room.
+pub(crate) const SPARE_FOR: Duration = Duration::from_secs(1);
+
 /// Files of one set that are begun, or completed, at the same time.
 pub(crate) const FILES_IN_FLIGHT_MAX: usize = 16;
 

@@ -74,7 +74,8 @@ impl Routes {
 
 impl Files {
     pub(super) fn open(setup: &Setup, flush: Flush, fronts: &[Front]) -> Result<Self, ConnectorError> {
-        let routes = setup.pipeline.routes.iter().zip(fronts).map(|(route, front)| stages(route, front)).collect::<Result<Vec<_>, _>>()?;
+        let routes =
+            setup.pipeline.routes.iter().zip(fronts).map(|(route, front)| stages(setup, route, front)).collect::<Result<Vec<_>, _>>()?;
         let stores = open_stores(setup, &routes)?;
         let retries = Arc::new(Retries::new(setup.env.clone(), setup.voice.clone(), End::Sink, setup.patience()));
         let (sender, results) = channel();
@@ -197,6 +198,7 @@ impl Tail for Files {
             self.close(set);
             self.memory.report(self.roller.held_bytes(), true);
         }
+        self.memory.budget().tidy(now);
         for set in self.sequence.take_ready(|ticket| desk.is_acknowledged(ticket)) {
             let partition = set.partition;
             let hold = self.commits.start(set);
@@ -258,10 +260,10 @@ impl Tail for Files {
     }
 }
 
-fn stages(route: &Route, front: &Front) -> Result<RouteStages, ConnectorError> {
+fn stages(setup: &Setup, route: &Route, front: &Front) -> Result<RouteStages, ConnectorError> {
     let tail = file_tail(route)?;
     let partitioner = Partitioner::new(route, tail)?;
-    let encoding = Encoding::new(route, tail, front.projector.schema())?;
+    let encoding = Encoding::new(route, tail, front.projector.schema())?.sharing(setup.budget.spares());
     Ok(RouteStages { tail: tail.clone(), partitioner, encoding })
 }
 

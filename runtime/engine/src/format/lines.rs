@@ -10,6 +10,7 @@ use kpipe_compiler::plan::Compression;
 
 use super::output::Output;
 use super::rows::Content;
+use super::spare::Spares;
 use crate::path::{FileEncoder, FileRows, Pick, StageError};
 
 /// Writes rows as they come.
@@ -24,8 +25,8 @@ impl LineEncoder {
     ///
     /// # Errors
     /// A codec that line formats do not have.
-    pub(crate) fn new(content: Content, end: Vec<u8>, compression: Compression) -> Result<Self, StageError> {
-        Ok(Self { content, end, output: Output::new(compression).map_err(|error| failed(&error))? })
+    pub(crate) fn new(content: Content, end: Vec<u8>, compression: Compression, spares: Spares) -> Result<Self, StageError> {
+        Ok(Self { content, end, output: Output::new(compression, spares).map_err(|error| failed(&error))? })
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
     fn picked_rows_are_written_in_order() {
         let (raw, batch) = rows(&["a", "b", "c", "d"]);
         let batch = RowBatch { rows: vec![1, 2, 3], ..batch };
-        let mut encoder = LineEncoder::new(Content::Payload, b"|".to_vec(), Compression::None).unwrap();
+        let mut encoder = LineEncoder::new(Content::Payload, b"|".to_vec(), Compression::None, Spares::default()).unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Indices(&[0, 2]) }).unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(1..3) }).unwrap();
         assert_eq!((encoder.file_bytes(), encoder.take_part(9)), (8, None));
@@ -97,14 +98,14 @@ mod tests {
     fn columns_must_be_there() {
         let (raw, batch) = rows(&["{}"]);
         let content = Content::Object(Vec::new(), crate::format::json::TimeStyle::Text);
-        let mut encoder = LineEncoder::new(content, b"\n".to_vec(), Compression::None).unwrap();
+        let mut encoder = LineEncoder::new(content, b"\n".to_vec(), Compression::None, Spares::default()).unwrap();
         let error = encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..1) }).unwrap_err();
         assert_eq!(error.to_string(), "encode: a batch without output columns");
     }
 
     #[test]
     fn a_codec_that_does_not_fit_is_refused() {
-        let error = LineEncoder::new(Content::Json, b"\n".to_vec(), Compression::Snappy).err().unwrap();
+        let error = LineEncoder::new(Content::Json, b"\n".to_vec(), Compression::Snappy, Spares::default()).err().unwrap();
         assert_eq!(error.to_string(), "encode: snappy is a codec of Parquet pages, not of whole files");
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod lines;
 pub(crate) mod output;
 pub(crate) mod parquet;
 pub(crate) mod rows;
+pub(crate) mod spare;

@@ -7,6 +7,8 @@ use flate2::write::GzEncoder;
 use kpipe_compiler::plan::Compression;
 use zstd::stream::write::Encoder as ZstdEncoder;
 
+use super::spare::Spares;
+
 /// How much is collected before it is given to a codec: small writes cost more than the compression.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// What the codecs hold inside, roughly.
@@ -14,34 +16,63 @@ const GZIP_STATE_BYTES: usize = 320 * 1024;
 const ZSTD_STATE_BYTES: usize = 1024 * 1024;
 
 /// Finished bytes that were not taken yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Finished {
     bytes: Vec<u8>,
     taken: u64,
+    /// What a buffer for a part holds; zero until one was needed.
+    room: usize,
+    spares: Spares,
 }
 
 impl Finished {
+    /// No bytes yet; the buffers of parts come from `spares` and go back there.
+    pub(crate) fn new(spares: Spares) -> Self {
+        Self { bytes: Vec::new(), taken: 0, room: 0, spares }
+    }
+
+    /// No bytes yet, with the same spares.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.spares.clone())
+    }
+
+    /// A file that is half a part long will have a whole one: from there on doubling would only hold memory that is never used. A file that
+    /// had a whole part before is taken to have another, if a buffer for it lies there unused.
+    fn make_room(&mut self, count: usize) {
+        let (room, held) = (count + count / 4, self.bytes.len());
+        if self.bytes.capacity() >= room || held <= count / 8 {
+            return;
+        }
+        self.room = room;
+        let sure = held > count / 2;
+        let spare = if sure || self.taken > 0 { self.spares.take(room) } else { None };
+        match spare {
+            Some(mut buffer) => {
+                buffer.extend_from_slice(&self.bytes);
+                self.bytes = buffer;
+            }
+            None if sure => self.bytes.reserve_exact(room - held),
+            None => {}
+        }
+    }
+
     /// Takes exactly `count` bytes from the front, if there are so many.
     pub(crate) fn take_part(&mut self, count: usize) -> Option<Bytes> {
         if count == 0 || self.bytes.len() < count {
-            // A file that is half a part long will have a whole one: from here on doubling would only hold memory that is never used.
-            let room = count + count / 4;
-            if self.bytes.len() > count / 2 && self.bytes.capacity() < room {
-                self.bytes.reserve_exact(room - self.bytes.len());
-            }
+            self.make_room(count);
             return None;
         }
         let rest = self.bytes.split_off(count);
         let part = std::mem::replace(&mut self.bytes, rest);
         self.taken += part.len() as u64;
-        Some(part.into())
+        Some(self.spares.part(part))
     }
 
     /// Takes everything.
     pub(crate) fn take_rest(&mut self) -> Bytes {
         let rest = std::mem::take(&mut self.bytes);
         self.taken += rest.len() as u64;
-        rest.into()
+        if self.room > 0 && rest.capacity() >= self.room { self.spares.part(rest) } else { rest.into() }
     }
 
     /// All bytes so far, those taken included.
@@ -83,13 +114,14 @@ impl Output {
     ///
     /// # Errors
     /// A codec or a level that files of this kind do not have.
-    pub(crate) fn new(compression: Compression) -> io::Result<Self> {
+    pub(crate) fn new(compression: Compression, spares: Spares) -> io::Result<Self> {
+        let finished = Finished::new(spares);
         let codec = match compression {
-            Compression::None => Codec::None(Finished::default()),
-            Compression::Gzip(level @ 0..=9) => Codec::Gzip(GzEncoder::new(Finished::default(), flate2::Compression::new(level))),
+            Compression::None => Codec::None(finished),
+            Compression::Gzip(level @ 0..=9) => Codec::Gzip(GzEncoder::new(finished, flate2::Compression::new(level))),
             Compression::Gzip(_) => return Err(io::Error::other("gzip has the levels 0 to 9")),
             Compression::Zstd(level) => {
-                let mut encoder = ZstdEncoder::new(Finished::default(), level)?;
+                let mut encoder = ZstdEncoder::new(finished, level)?;
                 encoder.include_checksum(true)?;
                 Codec::Zstd(encoder)
             }
@@ -160,7 +192,8 @@ impl Output {
     /// Ends the file and gives what was not taken.
     pub(crate) fn finish(&mut self) -> io::Result<Bytes> {
         self.compress()?;
-        let mut finished = match std::mem::replace(&mut self.codec, Codec::None(Finished::default())) {
+        let nothing = self.finished().another();
+        let mut finished = match std::mem::replace(&mut self.codec, Codec::None(nothing)) {
             Codec::None(finished) => finished,
             Codec::Gzip(encoder) => encoder.finish()?,
             Codec::Zstd(encoder) => encoder.finish()?,
@@ -190,7 +223,7 @@ mod tests {
     #[test]
     fn parts_and_rest_make_the_whole_file() {
         for compression in [Compression::None, Compression::Gzip(1), Compression::Zstd(1)] {
-            let mut output = Output::new(compression).unwrap();
+            let mut output = Output::new(compression, Spares::default()).unwrap();
             let (mut plain, mut file) = (Vec::new(), Vec::new());
             for line in 0..200_000_u32 {
                 let text = format!("{}\n", line.wrapping_mul(2_654_435_761));
@@ -211,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_part_holds_little_more_than_its_bytes() {
-        let mut output = Output::new(Compression::None).unwrap();
+        let mut output = Output::new(Compression::None, Spares::default()).unwrap();
         for _ in 0..300 {
             output.buffer().extend_from_slice(&[7; 10_000]);
             while let Some(part) = output.take_part(1_000_000) {
@@ -224,7 +257,7 @@ mod tests {
 
     #[test]
     fn memory_is_counted() {
-        let mut output = Output::new(Compression::Zstd(1)).unwrap();
+        let mut output = Output::new(Compression::Zstd(1), Spares::default()).unwrap();
         output.buffer().reserve(1000);
         assert!(output.memory_bytes() >= ZSTD_STATE_BYTES + 1000);
         assert!(output.take_part(0).is_none() && output.take_part(1).is_none());
@@ -232,7 +265,7 @@ mod tests {
 
     #[test]
     fn codecs_that_do_not_fit_are_refused() {
-        assert!(Output::new(Compression::Snappy).is_err());
-        assert!(Output::new(Compression::Gzip(10)).is_err());
+        assert!(Output::new(Compression::Snappy, Spares::default()).is_err());
+        assert!(Output::new(Compression::Gzip(10), Spares::default()).is_err());
     }
 }

@@ -20,6 +20,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 
 use super::dictionary::{SAMPLE_ROWS, leaves};
 use super::output::Finished;
+use super::spare::Spares;
 use crate::path::{FileEncoder, FileRows, Pick, StageError};
 
 /// Rows that are encoded together, but for the first and the last of a file.
@@ -85,9 +86,9 @@ pub(crate) struct ParquetEncoder {
 }
 
 impl ParquetEncoder {
-    pub(crate) fn new(options: &ParquetOptions) -> Self {
-        let options = options.clone();
-        Self { options, waiting: VecDeque::new(), waiting_rows: 0, waiting_bytes: 0, writer: None, finished: Finished::default() }
+    pub(crate) fn new(options: &ParquetOptions, spares: Spares) -> Self {
+        let (options, finished) = (options.clone(), Finished::new(spares));
+        Self { options, waiting: VecDeque::new(), waiting_rows: 0, waiting_bytes: 0, writer: None, finished }
     }
 
     /// Encodes the first rows of those that wait.
@@ -112,7 +113,7 @@ impl ParquetEncoder {
             Some(writer) => writer,
             none => {
                 let properties = self.options.properties(&batch);
-                let new = ArrowWriter::try_new(Finished::default(), Arc::clone(&self.options.schema), Some(properties));
+                let new = ArrowWriter::try_new(self.finished.another(), Arc::clone(&self.options.schema), Some(properties));
                 none.insert(new.map_err(|error| failed(&error))?)
             }
         };
@@ -205,7 +206,7 @@ mod tests {
 
     fn encoder(batch: &RowBatch) -> ParquetEncoder {
         let schema = batch.output.as_ref().unwrap().schema();
-        ParquetEncoder::new(&ParquetOptions::new(schema, Compression::Zstd(1), 1 << 20).unwrap())
+        ParquetEncoder::new(&ParquetOptions::new(schema, Compression::Zstd(1), 1 << 20).unwrap(), Spares::default())
     }
 
     fn ids(file: Bytes) -> Vec<i64> {

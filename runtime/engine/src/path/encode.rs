@@ -9,11 +9,13 @@ use crate::format::lines::LineEncoder;
 use crate::format::output::Output;
 use crate::format::parquet::{ParquetEncoder, ParquetOptions};
 use crate::format::rows::Content;
+use crate::format::spare::Spares;
 use crate::records::RawBatch;
 
 /// How the files of a route are written.
 pub struct Encoding {
     format: Format,
+    spares: Spares,
 }
 
 enum Format {
@@ -39,9 +41,14 @@ impl Encoding {
             FileFormat::Bytes { separator } => lines(Content::payload(schema.as_deref())?, separator, Compression::None),
         };
         if let Format::Lines { compression, .. } = &format {
-            Output::new(*compression).map_err(|error| StageError::new("encode", error.to_string()))?;
+            Output::new(*compression, Spares::default()).map_err(|error| StageError::new("encode", error.to_string()))?;
         }
-        Ok(Self { format })
+        Ok(Self { format, spares: Spares::default() })
+    }
+
+    /// The same with buffers of parts that other files gave back.
+    pub(crate) fn sharing(self, spares: Spares) -> Self {
+        Self { spares, ..self }
     }
 
     /// An encoder for a new file.
@@ -50,8 +57,10 @@ impl Encoding {
     /// The codec cannot be set up.
     pub fn open(&self) -> Result<Box<dyn FileEncoder>, StageError> {
         Ok(match &self.format {
-            Format::Parquet(options) => Box::new(ParquetEncoder::new(options)),
-            Format::Lines { content, end, compression } => Box::new(LineEncoder::new(content.clone(), end.clone(), *compression)?),
+            Format::Parquet(options) => Box::new(ParquetEncoder::new(options, self.spares.clone())),
+            Format::Lines { content, end, compression } => {
+                Box::new(LineEncoder::new(content.clone(), end.clone(), *compression, self.spares.clone())?)
+            }
         })
     }
 }
