@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::path::FileEncoder;
 use crate::position::{Delta, PartitionId, Position};
 use crate::records::{RawBatch, Records};
 
@@ -19,6 +20,12 @@ impl Record {
     pub(crate) fn of(value: &str) -> Self {
         Self { value: Some(value.as_bytes().to_vec()), ..Self::default() }
     }
+}
+
+/// Ends a file and gives what was not taken of it.
+pub(crate) fn rest(encoder: &mut dyn FileEncoder) -> Vec<u8> {
+    encoder.finish().unwrap();
+    std::iter::from_fn(|| encoder.take_part()).flatten().collect()
 }
 
 struct Rows(Vec<Record>);

@@ -13,6 +13,7 @@ use crate::connector::{FileStore, Ticket};
 use crate::env::Env;
 use crate::error::{ConnectorError, ErrorKind};
 use crate::event::{End, Event, FileCount, PartitionName, Voice};
+use crate::format::spare::held_bytes;
 use crate::limits::{ABORT_WAIT, POLL_WAIT_IDLE, POLL_WAIT_UPLOADS, SETS_IN_FLIGHT_MAX};
 use crate::path::commit::{AtLeastOnce, Commits};
 use crate::path::encode::Encoding;
@@ -130,7 +131,8 @@ impl Files {
             self.staged(StagedSet { id, partition, delta, reason, files: Vec::new() });
             return;
         }
-        let lease = self.memory.budget().lease(Place::Moving, usize::try_from(bytes).unwrap_or(usize::MAX));
+        let held = files.iter().flat_map(|file| &file.parts).map(|part| held_bytes(part.len())).sum();
+        let lease = self.memory.budget().lease(Place::Moving, held);
         let upload = self.uploader.start(EncodedSet { id, partition, delta, reason, files }, lease);
         self.sequence.closed(partition, id, dead_letter, Some(upload));
     }

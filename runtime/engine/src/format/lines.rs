@@ -54,11 +54,11 @@ impl FileEncoder for LineEncoder {
         self.output.file_bytes()
     }
 
-    fn take_part(&mut self, bytes_min: usize) -> Option<Bytes> {
-        self.output.take_part(bytes_min)
+    fn take_part(&mut self) -> Option<Bytes> {
+        self.output.take_part()
     }
 
-    fn finish(&mut self) -> Result<Bytes, StageError> {
+    fn finish(&mut self) -> Result<(), StageError> {
         self.output.finish().map_err(|error| failed(&error))
     }
 }
@@ -85,13 +85,16 @@ mod tests {
     fn picked_rows_are_written_in_order() {
         let (raw, batch) = rows(&["a", "b", "c", "d"]);
         let batch = RowBatch { rows: vec![1, 2, 3], ..batch };
-        let mut encoder = LineEncoder::new(Content::Payload, b"|".to_vec(), Compression::None, Spares::default()).unwrap();
+        let mut encoder = LineEncoder::new(Content::Payload, b"|".to_vec(), Compression::None, Spares::new(3)).unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Indices(&[0, 2]) }).unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(1..3) }).unwrap();
-        assert_eq!((encoder.file_bytes(), encoder.take_part(9)), (8, None));
         assert!(encoder.memory_bytes() >= 8);
-        assert_eq!(encoder.take_part(3).as_deref(), Some(&b"b|d"[..]));
-        assert_eq!((encoder.finish().unwrap().as_ref(), encoder.file_bytes()), (&b"|c|d|"[..], 8));
+        assert_eq!(encoder.file_bytes(), 8);
+        assert_eq!(encoder.take_part().as_deref(), Some(&b"b|d"[..]));
+        assert_eq!(encoder.take_part().as_deref(), Some(&b"|c|"[..]));
+        assert!(encoder.take_part().is_none());
+        encoder.finish().unwrap();
+        assert_eq!((encoder.take_part().as_deref(), encoder.file_bytes()), (Some(&b"d|"[..]), 8));
     }
 
     #[test]

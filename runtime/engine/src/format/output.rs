@@ -1,5 +1,6 @@
 //! The bytes of a file on their way out: compressed if asked for, and taken in parts from the front.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use bytes::Bytes;
@@ -18,17 +19,19 @@ const ZSTD_STATE_BYTES: usize = 1024 * 1024;
 /// Finished bytes that were not taken yet.
 #[derive(Debug)]
 pub(crate) struct Finished {
+    /// Whole parts, in order.
+    parts: VecDeque<Bytes>,
+    /// What comes after them, less than a part.
     bytes: Vec<u8>,
-    taken: u64,
-    /// What a buffer for a part holds; zero until one was needed.
-    room: usize,
+    /// Bytes of all parts so far.
+    cut_bytes: u64,
     spares: Spares,
 }
 
 impl Finished {
     /// No bytes yet; the buffers of parts come from `spares` and go back there.
     pub(crate) fn new(spares: Spares) -> Self {
-        Self { bytes: Vec::new(), taken: 0, room: 0, spares }
+        Self { parts: VecDeque::new(), bytes: Vec::new(), cut_bytes: 0, spares }
     }
 
     /// No bytes yet, with the same spares.
@@ -36,59 +39,82 @@ impl Finished {
         Self::new(self.spares.clone())
     }
 
-    /// A file that is half a part long will have a whole one: from there on doubling would only hold memory that is never used. A file that
-    /// had a whole part before is taken to have another, if a buffer for it lies there unused.
-    fn make_room(&mut self, count: usize) {
-        let (room, held) = (count + count / 4, self.bytes.len());
-        if self.bytes.capacity() >= room || held <= count / 8 {
+    /// To be called after each row that was appended to the bytes themselves.
+    #[inline]
+    fn pump(&mut self) {
+        if self.bytes.len() >= self.spares.part_bytes() {
+            self.cut();
+        } else if self.bytes.len() > self.spares.part_bytes() / 8 {
+            self.make_room(self.spares.slack_bytes());
+        }
+    }
+
+    /// A file that is half a part long will have a whole one: from there on doubling would only hold memory that is never used.
+    fn make_room(&mut self, more: usize) {
+        let wanted = self.bytes.len() + more;
+        if wanted <= self.bytes.capacity() || wanted <= self.spares.part_bytes() / 2 || wanted > self.spares.room_bytes() {
             return;
         }
-        self.room = room;
-        let sure = held > count / 2;
-        let spare = if sure || self.taken > 0 { self.spares.take(room) } else { None };
-        match spare {
+        match self.spares.take() {
             Some(mut buffer) => {
                 buffer.extend_from_slice(&self.bytes);
                 self.bytes = buffer;
             }
-            None if sure => self.bytes.reserve_exact(room - held),
-            None => {}
+            None => self.bytes.reserve_exact(self.spares.room_bytes() - self.bytes.len()),
         }
     }
 
-    /// Takes exactly `count` bytes from the front, if there are so many.
-    pub(crate) fn take_part(&mut self, count: usize) -> Option<Bytes> {
-        if count == 0 || self.bytes.len() < count {
-            self.make_room(count);
-            return None;
+    /// Cuts whole parts off. A file that had one is taken to have another, if a buffer for it lies there unused.
+    fn cut(&mut self) {
+        let part_bytes = self.spares.part_bytes();
+        while self.bytes.len() >= part_bytes {
+            let mut next = self.spares.take().unwrap_or_default();
+            next.extend_from_slice(&self.bytes[part_bytes..]);
+            self.bytes.truncate(part_bytes);
+            let part = std::mem::replace(&mut self.bytes, next);
+            self.cut_bytes += part_bytes as u64;
+            self.parts.push_back(self.spares.part(part));
         }
-        let rest = self.bytes.split_off(count);
-        let part = std::mem::replace(&mut self.bytes, rest);
-        self.taken += part.len() as u64;
-        Some(self.spares.part(part))
     }
 
-    /// Takes everything.
-    pub(crate) fn take_rest(&mut self) -> Bytes {
-        let rest = std::mem::take(&mut self.bytes);
-        self.taken += rest.len() as u64;
-        if self.room > 0 && rest.capacity() >= self.room { self.spares.part(rest) } else { rest.into() }
+    /// Takes the first part.
+    pub(crate) fn take_part(&mut self) -> Option<Bytes> {
+        self.parts.pop_front()
+    }
+
+    /// Makes what is left a part as well, that holds what [`held_bytes`](super::spare::held_bytes) says.
+    pub(crate) fn end(&mut self) {
+        let mut rest = std::mem::take(&mut self.bytes);
+        if rest.is_empty() {
+            return;
+        }
+        self.cut_bytes += rest.len() as u64;
+        let is_small = rest.len() <= self.spares.part_bytes() / 2;
+        if is_small && rest.capacity() > rest.len() + rest.len() / 8 {
+            let exact = rest.as_slice().to_vec();
+            drop(self.spares.part(std::mem::replace(&mut rest, exact)));
+        }
+        self.parts.push_back(self.spares.part(rest));
     }
 
     /// All bytes so far, those taken included.
     pub(crate) fn total(&self) -> u64 {
-        self.taken + self.bytes.len() as u64
+        self.cut_bytes + self.bytes.len() as u64
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.parts.len() * self.spares.room_bytes() + self.bytes.capacity()
     }
 }
 
 impl Write for Finished {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
+        let room = self.spares.part_bytes() - self.bytes.len();
+        let now = bytes.len().min(room);
+        self.make_room(now);
+        self.bytes.extend_from_slice(&bytes[..now]);
+        self.cut();
+        Ok(now)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -130,7 +156,7 @@ impl Output {
         Ok(Self { codec, block: Vec::new() })
     }
 
-    /// Where bytes are to be appended. [`Output::pump`] has to be called now and then.
+    /// Where a row is to be appended; [`Output::pump`] has to be called after it.
     #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         match &mut self.codec {
@@ -139,8 +165,13 @@ impl Output {
         }
     }
 
-    /// Gives a full block to the codec.
+    /// Cuts a whole part, or gives a full block to the codec.
+    #[inline]
     pub(crate) fn pump(&mut self) -> io::Result<()> {
+        if let Codec::None(finished) = &mut self.codec {
+            finished.pump();
+            return Ok(());
+        }
         if self.block.len() >= BLOCK_BYTES { self.compress() } else { Ok(()) }
     }
 
@@ -171,8 +202,8 @@ impl Output {
     }
 
     /// See [`Finished::take_part`].
-    pub(crate) fn take_part(&mut self, count: usize) -> Option<Bytes> {
-        self.finished_mut().take_part(count)
+    pub(crate) fn take_part(&mut self) -> Option<Bytes> {
+        self.finished_mut().take_part()
     }
 
     /// Bytes that came out of the codec so far.
@@ -189,8 +220,8 @@ impl Output {
         state + self.block.capacity() + self.finished().memory_bytes()
     }
 
-    /// Ends the file and gives what was not taken.
-    pub(crate) fn finish(&mut self) -> io::Result<Bytes> {
+    /// Ends the file: all its bytes are parts then.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.compress()?;
         let nothing = self.finished().another();
         let mut finished = match std::mem::replace(&mut self.codec, Codec::None(nothing)) {
@@ -198,9 +229,9 @@ impl Output {
             Codec::Gzip(encoder) => encoder.finish()?,
             Codec::Zstd(encoder) => encoder.finish()?,
         };
-        let rest = finished.take_rest();
+        finished.end();
         self.codec = Codec::None(finished);
-        Ok(rest)
+        Ok(())
     }
 }
 
@@ -221,38 +252,52 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_rest_make_the_whole_file() {
+    fn parts_make_the_whole_file() {
         for compression in [Compression::None, Compression::Gzip(1), Compression::Zstd(1)] {
-            let mut output = Output::new(compression, Spares::default()).unwrap();
-            let (mut plain, mut file) = (Vec::new(), Vec::new());
+            let mut output = Output::new(compression, Spares::new(100_000)).unwrap();
+            let (mut plain, mut parts) = (Vec::new(), Vec::new());
             for line in 0..200_000_u32 {
                 let text = format!("{}\n", line.wrapping_mul(2_654_435_761));
                 plain.extend_from_slice(text.as_bytes());
                 output.buffer().extend_from_slice(text.as_bytes());
                 output.pump().unwrap();
-                if let Some(part) = output.take_part(100_000) {
-                    assert_eq!(part.len(), 100_000);
-                    file.extend_from_slice(&part);
-                }
+                parts.extend(output.take_part());
             }
-            assert!(file.len() >= 100_000, "{compression:?}: bytes come out before the end");
-            file.extend_from_slice(&output.finish().unwrap());
+            assert!(parts.len() > 1, "{compression:?}: bytes come out before the end");
+            output.finish().unwrap();
+            parts.extend(std::iter::from_fn(|| output.take_part()));
+            let (last, whole) = parts.split_last().unwrap();
+            assert!(whole.iter().all(|part| part.len() == 100_000) && last.len() <= 100_000, "{compression:?}");
+            let file = parts.concat();
             assert_eq!(output.file_bytes(), file.len() as u64);
             assert!(unpacked(compression, &file) == plain, "{compression:?}");
         }
     }
 
     #[test]
+    fn a_row_of_several_parts_is_cut() {
+        let mut output = Output::new(Compression::None, Spares::new(1_000)).unwrap();
+        output.buffer().extend_from_slice(&[7; 3_500]);
+        output.pump().unwrap();
+        output.finish().unwrap();
+        let lengths: Vec<usize> = std::iter::from_fn(|| output.take_part()).map(|part| part.len()).collect();
+        assert_eq!(lengths, [1_000, 1_000, 1_000, 500]);
+    }
+
+    #[test]
     fn a_part_holds_little_more_than_its_bytes() {
-        let mut output = Output::new(Compression::None, Spares::default()).unwrap();
-        for _ in 0..300 {
-            output.buffer().extend_from_slice(&[7; 10_000]);
-            while let Some(part) = output.take_part(1_000_000) {
-                assert_eq!(part.len(), 1_000_000);
-            }
-            assert!(output.memory_bytes() <= 1_250_000, "{} bytes", output.memory_bytes());
+        let mut output = Output::new(Compression::None, Spares::new(1_000_000)).unwrap();
+        for _ in 0..3_010 {
+            output.buffer().extend_from_slice(&[7; 1_000]);
+            output.pump().unwrap();
+            assert!(output.memory_bytes() <= 1_010_000, "{} bytes", output.memory_bytes());
+            drop(output.take_part());
         }
-        assert_eq!(output.file_bytes(), 3_000_000);
+        output.finish().unwrap();
+        assert_eq!(output.file_bytes(), 3_010_000);
+        let Codec::None(finished) = &mut output.codec else { panic!("no codec was asked for") };
+        assert!(finished.spares.take().is_some(), "the rest is small: its buffer is there for others");
+        assert_eq!(finished.take_part().unwrap().len(), 10_000);
     }
 
     #[test]
@@ -260,7 +305,7 @@ mod tests {
         let mut output = Output::new(Compression::Zstd(1), Spares::default()).unwrap();
         output.buffer().reserve(1000);
         assert!(output.memory_bytes() >= ZSTD_STATE_BYTES + 1000);
-        assert!(output.take_part(0).is_none() && output.take_part(1).is_none());
+        assert!(output.take_part().is_none());
     }
 
     #[test]

@@ -10,11 +10,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::limits::SPARE_FOR;
+use crate::limits::{PART_BYTES, SPARE_FOR};
 
-/// Spare buffers of a process. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Spares(Arc<Mutex<Shelf>>);
+/// What a part of so many bytes holds in memory: more than half of one stays in the buffer of a whole one.
+pub(crate) fn held_bytes(bytes: usize) -> usize {
+    if bytes > PART_BYTES / 2 { bytes.max(PART_BYTES) } else { bytes }
+}
+
+/// Spare buffers of a process, and how long parts are. Clones share the buffers.
+#[derive(Clone, Debug)]
+pub(crate) struct Spares {
+    part_bytes: usize,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+impl Default for Spares {
+    fn default() -> Self {
+        Self::new(PART_BYTES)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shelf {
@@ -25,20 +39,39 @@ struct Shelf {
 }
 
 impl Spares {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For parts of this length.
+    pub(crate) fn new(part_bytes: usize) -> Self {
+        Self { part_bytes, shelf: Arc::default() }
     }
 
-    /// An empty buffer that holds at least `bytes` without growing, if one lies here.
-    pub(super) fn take(&self, bytes: usize) -> Option<Vec<u8>> {
+    /// The length of a part.
+    pub(super) const fn part_bytes(&self) -> usize {
+        self.part_bytes
+    }
+
+    /// What a buffer holds beyond a part, for the row that crosses its end.
+    pub(super) const fn slack_bytes(&self) -> usize {
+        self.part_bytes / 128
+    }
+
+    /// What a buffer holds.
+    pub(super) const fn room_bytes(&self) -> usize {
+        self.part_bytes + self.slack_bytes()
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An empty buffer that holds a part without growing, if one lies here.
+    pub(super) fn take(&self) -> Option<Vec<u8>> {
         let mut shelf = self.shelf();
-        let index = shelf.buffers.iter().rposition(|buffer| buffer.capacity() >= bytes)?;
-        let buffer = shelf.buffers.swap_remove(index);
+        let buffer = shelf.buffers.pop()?;
         shelf.fewest = shelf.fewest.min(shelf.buffers.len());
         Some(buffer)
     }
 
-    /// A part whose buffer comes back here once nobody needs its bytes.
+    /// A part whose buffer comes back here once nobody needs its bytes, if it is as large as it should be.
     pub(super) fn part(&self, bytes: Vec<u8>) -> Bytes {
         Bytes::from_owner(Part { bytes, spares: self.clone() })
     }
@@ -81,8 +114,11 @@ impl AsRef<[u8]> for Part {
 impl Drop for Part {
     fn drop(&mut self) {
         let mut buffer = mem::take(&mut self.bytes);
-        buffer.clear();
-        self.spares.shelf().buffers.push(buffer);
+        let room = self.spares.room_bytes();
+        if (room..=room + room / 8).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.spares.shelf().buffers.push(buffer);
+        }
     }
 }
 
@@ -101,8 +137,8 @@ mod tests {
 
     #[test]
     fn a_stored_part_is_filled_again() {
-        let spares = Spares::default();
-        assert!(spares.take(1).is_none());
+        let spares = Spares::new(100);
+        assert!(spares.take().is_none());
         let mut buffer = Vec::with_capacity(100);
         buffer.extend_from_slice(b"part");
         let (address, part) = (buffer.as_ptr(), spares.part(buffer));
@@ -110,14 +146,23 @@ mod tests {
         drop(part);
         assert_eq!((second.as_ref(), lying(&spares)), (&b"art"[..], 0), "somebody still reads it");
         drop(second);
-        assert!(spares.take(101).is_none(), "too small");
-        let again = spares.take(100).unwrap();
+        let again = spares.take().unwrap();
         assert_eq!((again.as_ptr(), again.len(), lying(&spares)), (address, 0, 0));
     }
 
     #[test]
+    fn only_buffers_of_the_right_size_are_kept() {
+        let spares = Spares::new(1280);
+        assert_eq!((spares.part_bytes(), spares.slack_bytes(), spares.room_bytes()), (1280, 10, 1290));
+        for (capacity, kept) in [(1289, 0), (1290, 1), (2600, 1)] {
+            drop(spares.part(Vec::with_capacity(capacity)));
+            assert_eq!(lying(&spares), kept, "{capacity}");
+        }
+    }
+
+    #[test]
     fn spares_are_within_what_is_free() {
-        let spares = Spares::default();
+        let spares = Spares::new(100);
         stored(&spares, 5);
         spares.tidy(Duration::ZERO, 500);
         assert_eq!(lying(&spares), 5);
@@ -129,12 +174,12 @@ mod tests {
 
     #[test]
     fn what_nobody_needs_goes() {
-        let spares = Spares::default();
+        let spares = Spares::new(100);
         let at = |looks: u32| SPARE_FOR * looks;
         stored(&spares, 4);
         spares.tidy(at(1), usize::MAX);
         assert_eq!(lying(&spares), 4, "they came since the last look");
-        let used = [spares.take(100).unwrap(), spares.take(100).unwrap(), spares.take(100).unwrap()];
+        let used = [spares.take().unwrap(), spares.take().unwrap(), spares.take().unwrap()];
         used.into_iter().for_each(|buffer| drop(spares.part(buffer)));
         spares.tidy(at(1) + SPARE_FOR / 2, usize::MAX);
         assert_eq!(lying(&spares), 4, "not yet");

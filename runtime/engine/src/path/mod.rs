@@ -179,14 +179,14 @@ pub trait FileEncoder: Send {
     /// How long the file would be by now, in bytes, those taken included: exact for line formats, an estimate for column formats.
     fn file_bytes(&self) -> u64;
 
-    /// Takes finished bytes from the front of the file if there are at least `bytes_min` of them: exactly that many.
-    fn take_part(&mut self, bytes_min: usize) -> Option<Bytes>;
+    /// Takes the next part of the file, if there is one: all have [`PART_BYTES`](crate::limits::PART_BYTES), but for the last one of a finished file.
+    fn take_part(&mut self) -> Option<Bytes>;
 
-    /// Ends the file and gives the bytes that were not taken; called once, last.
+    /// Ends the file, called once: what it holds are parts then.
     ///
     /// # Errors
     /// As [`FileEncoder::write`].
-    fn finish(&mut self) -> Result<Bytes, StageError>;
+    fn finish(&mut self) -> Result<(), StageError>;
 }
 
 /// A stage that cannot go on: a plan that does not fit, or a bug. Messages are lower-case fragments.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
+use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -301,9 +302,7 @@ impl OpenFile {
 
     fn append(&mut self, rows: &FileRows<'_>) -> Result<(), StageError> {
         self.encoder.write(rows)?;
-        while let Some(part) = self.encoder.take_part(PART_BYTES) {
-            self.parts.push(part);
-        }
+        self.take_parts();
         self.records += rows.pick.len() as u64;
         let source_row = |row: usize| rows.batch.rows[row] as usize;
         let (low, high) = match &rows.pick {
@@ -313,6 +312,10 @@ impl OpenFile {
         let (first, last) = (rows.raw.records.position(low), rows.raw.records.position(high));
         self.span = Some((self.span.map_or(first, |span| span.0), last));
         Ok(())
+    }
+
+    fn take_parts(&mut self) {
+        self.parts.extend(iter::from_fn(|| self.encoder.take_part()));
     }
 
     fn see_times(&mut self, rows: &FileRows<'_>) {
@@ -329,12 +332,10 @@ impl OpenFile {
     }
 
     fn finish(mut self, (route, folder): FileKey) -> Result<ClosedFile, StageError> {
-        let mut rest = self.encoder.finish()?;
-        while rest.len() > PART_BYTES {
-            self.parts.push(rest.split_to(PART_BYTES));
-        }
-        if !rest.is_empty() || self.parts.is_empty() {
-            self.parts.push(rest);
+        self.encoder.finish()?;
+        self.take_parts();
+        if self.parts.is_empty() {
+            self.parts.push(Bytes::new());
         }
         let (first, last) = self.span.ok_or_else(|| StageError::new("roll", "a file without rows"))?;
         Ok(ClosedFile { route, folder, first, last, times_ms: self.times_ms, records: self.records, parts: self.parts })

@@ -17,6 +17,7 @@ use crate::budget::Lease;
 use crate::connector::{FileStore, PartTag, UploadId};
 use crate::error::ConnectorError;
 use crate::event::Event;
+use crate::format::spare::held_bytes;
 use crate::limits::{FILES_IN_FLIGHT_MAX, PARTS_IN_FLIGHT_MAX};
 use crate::retry::Retries;
 
@@ -152,7 +153,7 @@ impl Job {
         let permit = self.shared.parts.acquire().await;
         let tag = self.shared.retries.run(&self.fence, || store.part(key, upload, number, data.clone())).await;
         drop(permit);
-        self.lease.lock().unwrap_or_else(PoisonError::into_inner).give_back(data.len());
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).give_back(held_bytes(data.len()));
         tag
     }
 

@@ -76,8 +76,7 @@ impl Setup {
         let batch = self.rows(&raw);
         let mut encoder = self.encoding.open().unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..batch.len()) }).unwrap();
-        let mut file = encoder.take_part(1).map(|part| part.to_vec()).unwrap_or_default();
-        file.extend_from_slice(&encoder.finish().unwrap());
+        let file = fixture::rest(encoder.as_mut());
         assert_eq!(encoder.file_bytes(), file.len() as u64);
         file
     }
@@ -187,6 +186,7 @@ fn parquet_is_written_as_measured_best() {
 fn a_large_file_comes_out_in_parts_and_row_groups() {
     let format = FileFormat::Parquet { compression: Compression::None, row_group_bytes: 100_000 };
     let setup = Setup::new(ValueFormat::Json, &[("id", DataType::Int64), ("name", DataType::String)], &format, Naming::Kpipe).unwrap();
+    let setup = Setup { encoding: setup.encoding.sharing(Spares::new(50_000)), ..setup };
     let mut encoder = setup.encoding.open().unwrap();
     let (mut parts, mut most) = (Vec::new(), 0);
     for part in 0..20 {
@@ -195,14 +195,14 @@ fn a_large_file_comes_out_in_parts_and_row_groups() {
         let raw = fixture::values(&values.iter().map(String::as_str).collect::<Vec<_>>());
         let batch = setup.rows(&raw);
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..batch.len()) }).unwrap();
-        while let Some(bytes) = encoder.take_part(50_000) {
+        while let Some(bytes) = encoder.take_part() {
             assert_eq!(bytes.len(), 50_000);
             parts.extend_from_slice(&bytes);
         }
         most = most.max(encoder.memory_bytes());
     }
     assert!(parts.len() > 500_000 && most < 1_500_000, "{} bytes out, {most} bytes held", parts.len());
-    parts.extend_from_slice(&encoder.finish().unwrap());
+    parts.extend_from_slice(&fixture::rest(encoder.as_mut()));
     assert_eq!(encoder.file_bytes(), parts.len() as u64);
     let groups = reader(parts.clone()).metadata().row_groups().iter().map(|group| group.total_byte_size()).collect::<Vec<_>>();
     assert!(groups.len() > 5 && groups.iter().all(|bytes| *bytes < 200_000), "{groups:?}");
@@ -279,7 +279,7 @@ proptest! {
         let mut encoder = setup.encoding.open().unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Range(0..cut) }).unwrap();
         encoder.write(&FileRows { raw: &raw, batch: &batch, pick: Pick::Indices(&rest) }).unwrap();
-        let found = read_back(encoder.finish().unwrap().to_vec());
+        let found = read_back(fixture::rest(encoder.as_mut()));
         let expected = batch.output.unwrap();
         let (found_schema, expected_schema) = (found.schema(), expected.schema());
         prop_assert_eq!(found_schema.fields(), expected_schema.fields());
@@ -325,7 +325,7 @@ proptest! {
         }
         let mut seen = Vec::new();
         for (folder, mut file) in files {
-            let text = String::from_utf8(file.finish().unwrap().to_vec()).unwrap();
+            let text = String::from_utf8(fixture::rest(file.as_mut())).unwrap();
             let mut last = -1;
             for line in text.lines() {
                 let value: serde_json::Value = serde_json::from_str(line).unwrap();
