@@ -18,7 +18,7 @@ use super::source::{Mode, Settings};
 use crate::files::disk;
 
 /// Bytes at the start of a file that do not change while it grows.
-const HEAD_BYTES: usize = 256;
+pub(super) const HEAD_BYTES: usize = 256;
 
 /// A file that is read.
 #[derive(Debug)]
@@ -140,8 +140,7 @@ impl Followed {
             },
         };
         let size = file.metadata().map_err(failed)?.len();
-        // The first bytes tell what its size does not: that it was truncated and has grown again since.
-        if size < self.end || !starts_with(file, &self.head).map_err(failed)? {
+        if self.is_truncated(file, size).map_err(failed)? {
             return Ok(Step::Truncated(size));
         }
         if self.head.len() < HEAD_BYTES && (self.head.len() as u64) < size {
@@ -161,6 +160,17 @@ impl Followed {
             }
         }
         if settings.mode == Mode::Tail { self.look(&path, settings) } else { Ok(Step::Nothing) }
+    }
+
+    /// Whether it holds less than it did, or something else.
+    pub(super) fn is_truncated(&self, file: &File, size: u64) -> io::Result<bool> {
+        // The first bytes tell what its size does not: that it was truncated and has grown again since.
+        Ok(size < self.end || !starts_with(file, &self.head)?)
+    }
+
+    /// Whether another file begins as this one did.
+    pub(super) fn begins(&self, other: &File) -> io::Result<bool> {
+        Ok(!self.head.is_empty() && starts_with(other, &self.head)?)
     }
 
     fn batch(&mut self, id: PartitionId, records: lines::Lines, next: u64) -> RawBatch {

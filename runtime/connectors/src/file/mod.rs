@@ -1,6 +1,7 @@
 //! Text files: read once or followed while they grow, and written line by line.
 
 mod book;
+mod copies;
 mod followed;
 mod glob;
 mod lines;
@@ -20,9 +21,10 @@ use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PartitionIn
 use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 
 use crate::files::{DiskPlans, disk};
+use copies::COPY_WAIT;
 use positions::Positions;
 use scan::Wanted;
-use source::{FileSource, LEFT_WAIT, Mode, Settings};
+use source::{FileSource, LEFT_WAIT, Mode, SCAN_EVERY, Settings};
 
 /// The connector.
 pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
@@ -46,7 +48,15 @@ fn settings(request: &OpenRequest<'_>) -> Result<Settings, ConnectorError> {
     let options = &request.endpoint.options;
     let mode = if options.text("mode") == Some("once") { Mode::Once } else { Mode::Tail };
     let line_bytes_max = options.bytes("line_max").unwrap_or(LINE_BYTES_MAX);
-    Ok(Settings { dir: dir(options)?, mode, line_bytes_max, wanted: Wanted::of(request.routes)?, left_wait: LEFT_WAIT })
+    Ok(Settings {
+        dir: dir(options)?,
+        mode,
+        line_bytes_max,
+        wanted: Wanted::of(request.routes)?,
+        left_wait: LEFT_WAIT,
+        scan_every: SCAN_EVERY,
+        copy_wait: COPY_WAIT,
+    })
 }
 
 fn positions_path(request: &OpenRequest<'_>, settings: &Settings) -> PathBuf {

@@ -17,6 +17,7 @@ use kpipe_engine::position::{PartitionId, Position};
 use kpipe_engine::records::RawBatch;
 
 use super::book::{self, Book, Generation, Unfinished};
+use super::copies::Copies;
 use super::followed::{Followed, Step};
 use super::lines;
 use super::positions::Positions;
@@ -24,7 +25,7 @@ use super::scan::{self, Wanted};
 use crate::files::disk;
 
 /// How often new files are looked for.
-const SCAN_EVERY: Duration = Duration::from_secs(1);
+pub(super) const SCAN_EVERY: Duration = Duration::from_secs(1);
 /// How often files are looked at while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Files that are kept open; others are opened for each read and found again by their inode if they were renamed.
@@ -49,11 +50,13 @@ pub(super) struct Settings {
     pub(super) line_bytes_max: u64,
     pub(super) wanted: Wanted,
     pub(super) left_wait: Duration,
+    pub(super) scan_every: Duration,
+    pub(super) copy_wait: Duration,
 }
 
 /// The files of one pipeline. Only its first task reads: a second reader of a file would have nothing to wait for.
 pub(super) struct FileSource {
-    settings: Settings,
+    pub(super) settings: Settings,
     /// `None`: another task reads.
     positions: Option<Positions>,
     /// By partition.
@@ -63,6 +66,7 @@ pub(super) struct FileSource {
     scanned: Option<Instant>,
     /// A name leads to another file.
     scan_now: bool,
+    copies: Copies,
     events: VecDeque<SourceEvent>,
     ended: bool,
 }
@@ -70,7 +74,7 @@ pub(super) struct FileSource {
 impl FileSource {
     pub(super) fn new(settings: Settings, positions: Option<Positions>) -> Self {
         let (files, events) = (Vec::new(), VecDeque::new());
-        Self { settings, positions, files, turn: 0, scanned: None, scan_now: false, events, ended: false }
+        Self { settings, positions, files, turn: 0, scanned: None, scan_now: false, copies: Copies::default(), events, ended: false }
     }
 
     /// Finds files that are not read yet.
@@ -79,12 +83,12 @@ impl FileSource {
         let is_due = match (self.scanned, self.settings.mode) {
             (None, _) => true,
             (Some(_), Mode::Once) => false,
-            (Some(last), Mode::Tail) => self.scan_now || last.elapsed() >= SCAN_EVERY,
+            (Some(last), Mode::Tail) => self.scan_now || last.elapsed() >= self.settings.scan_every,
         };
         if !is_due {
             return Ok(());
         }
-        let (dir, known) = (&self.settings.dir, self.files.len());
+        let (dir, assigned) = (&self.settings.dir, self.files.len());
         if self.scanned.is_none() {
             for (left, file) in unfinished(positions.book(), positions.path(), dir, &self.settings.wanted)? {
                 let Some(file) = file else {
@@ -104,15 +108,20 @@ impl FileSource {
         if self.settings.mode == Mode::Once {
             scan::all_there(dir, &self.settings.wanted, &found)?;
         }
+        let begun = self.files.len();
         for (name, routes) in found {
-            if let Some(mut followed) = take_in(&self.files, positions, dir, name, routes)? {
+            let is_copy = |file: &File| match self.settings.mode {
+                Mode::Tail => self.copies.may_be(&self.files[..begun], dir, &name, file, self.settings.copy_wait),
+                Mode::Once => Ok(false),
+            };
+            if let Some(mut followed) = take_in(&self.files, positions, dir, (&name, routes), is_copy)? {
                 if self.files.iter().filter(|file| file.held.is_some()).count() >= HELD_MAX {
                     followed.held = None;
                 }
                 self.files.push(followed);
             }
         }
-        let new = self.files.iter().zip(0..).skip(known).map(|(file, id)| file.assigned(PartitionId(id)));
+        let new = self.files.iter().zip(0..).skip(assigned).map(|(file, id)| file.assigned(PartitionId(id)));
         let new: Vec<_> = new.collect();
         if !new.is_empty() {
             self.events.push_back(SourceEvent::Assigned(new));
@@ -324,11 +333,11 @@ fn take_in(
     files: &[Followed],
     positions: &mut Positions,
     dir: &Path,
-    name: String,
-    routes: Arc<[usize]>,
+    (name, routes): (&str, Arc<[usize]>),
+    is_copy: impl FnOnce(&File) -> io::Result<bool>,
 ) -> Result<Option<Followed>, ConnectorError> {
-    let path = dir.join(&name);
-    if files.iter().any(|file| file.is_current && *file.name == *name) {
+    let path = dir.join(name);
+    if files.iter().any(|file| file.is_current && &*file.name == name) {
         return Ok(None);
     }
     let failed = |error: io::Error| disk::failed("read", &path, &error);
@@ -345,7 +354,7 @@ fn take_in(
     if files.iter().any(|file| !file.is_closed && file.inode == inode && !book::leads_to(&dir.join(&*file.name), inode)) {
         return Ok(None);
     }
-    let (generation, position) = match positions.book().recognise(dir, &name, &file).map_err(failed)? {
+    let (generation, position) = match positions.book().recognise(dir, name, &file).map_err(failed)? {
         // It was closed, and somebody went on writing into it, or it has its name again.
         Some((generation, position)) if positions.book().is_done(generation) && found.len() > position => {
             let begun_as = positions.book().name(generation).to_owned();
@@ -355,7 +364,8 @@ fn take_in(
         }
         Some((generation, _)) if is_read(generation) || positions.book().is_done(generation) => return Ok(None),
         Some(known) => known,
-        None => (positions.begin(&name)?, 0),
+        None if is_copy(&file).map_err(failed)? => return Ok(None),
+        None => (positions.begin(name)?, 0),
     };
     Ok(Some(Followed::new((name.into(), routes), generation, file, position, true).map_err(failed)?))
 }
