@@ -32,7 +32,7 @@ const EDITS_MAX: usize = 2;
 pub fn mask(file: &SourceFile, documents: &Documents, catalog: &Catalog, report: &mut Report) {
     let names = Names::of(catalog);
     for root in &documents.roots {
-        names.mask_node(root, false, report);
+        names.mask_node(root, "", false, report);
     }
     names.mask_text(file, !documents.complete, report);
 }
@@ -43,16 +43,19 @@ struct Names {
     keys: Vec<String>,
     /// The mappings that they stand in: `sasl`.
     groups: Vec<&'static str>,
+    /// Options that stand beside secrets and are none, with their whole paths: `credentials.access_key`.
+    plain: Vec<&'static str>,
 }
 
 impl Names {
     fn of(catalog: &Catalog) -> Self {
         let sources = catalog.connectors.iter().filter_map(|spec| spec.source.as_ref()).map(|source| source.options);
         let sinks = catalog.connectors.iter().filter_map(|spec| spec.sink.as_ref()).map(|sink| sink.options);
-        let options: Vec<&'static OptionSpec> = sources.chain(sinks).flatten().filter(|option| option.secret).collect();
+        let (options, others): (Vec<&'static OptionSpec>, Vec<_>) = sources.chain(sinks).flatten().partition(|option| option.secret);
+        let plain = others.into_iter().map(|option| option.path).filter(|path| path.contains('.')).collect();
         let keys = options.iter().filter_map(|option| option.path.rsplit('.').next()).map(folded).collect();
         let groups = options.iter().filter_map(|option| option.path.split_once('.')).map(|(group, _)| group).collect();
-        Self { keys, groups }
+        Self { keys, groups, plain }
     }
 
     fn is_secret(&self, key: &str) -> bool {
@@ -66,17 +69,24 @@ impl Names {
         value.entries().is_none() && key.rsplit('.').next().is_some_and(|key| self.groups.contains(&key))
     }
 
-    fn mask_node(&self, node: &Node, is_secret: bool, report: &mut Report) {
+    /// True for an option that is known to be none, where it belongs.
+    fn is_plain(&self, group: &str, key: &str) -> bool {
+        self.plain.iter().any(|path| path.split_once('.') == Some((group, key)))
+    }
+
+    /// `key`: the one whose value the node is.
+    fn mask_node(&self, node: &Node, key: &str, is_secret: bool, report: &mut Report) {
         match &node.value {
             Value::Scalar(scalar) if (is_secret || holds_a_secret(&scalar.text)) && !is_reference(&scalar.text) => {
                 report.mask(Location::new(node.at.file, content(node, scalar)));
             }
             Value::Scalar(_) => {}
-            Value::Sequence(items) => items.iter().for_each(|item| self.mask_node(item, is_secret, report)),
+            Value::Sequence(items) => items.iter().for_each(|item| self.mask_node(item, key, is_secret, report)),
             Value::Mapping(entries) => {
                 for entry in entries {
-                    let below = is_secret || self.is_secret(&entry.key) || self.is_group(&entry.key, &entry.value);
-                    self.mask_node(&entry.value, below, report);
+                    let sounds_so = is_secret || self.is_secret(&entry.key) || self.is_group(&entry.key, &entry.value);
+                    let below = sounds_so && !self.is_plain(key, &entry.key);
+                    self.mask_node(&entry.value, &entry.key, below, report);
                 }
             }
         }
@@ -226,7 +236,8 @@ mod tests {
 
     #[test]
     fn references_and_other_keys_are_shown() {
-        let text = "source:\n  kafka: { sasl: { username: me, password: \"${env:P}\" }, group: keyed } # why: this\n";
+        let text = "source:\n  kafka: { sasl: { username: me, password: \"${env:P}\" }, group: keyed } # why: this\n\
+                    sink:\n  s3: { credentials: { access_key: AKIA7 } }\n";
         let mut sources = Sources::new();
         let id = sources.add("p.yaml", text);
         assert_eq!(run(&sources, &World::default()).report.masked(&sources, id).text, text);

@@ -60,7 +60,7 @@ static MQTT: [OptionSpec; 5] = [
     of("qos", OptionKind::Integer { min: 0, max: 2 }, Some("1")),
 ];
 
-static S3: [OptionSpec; 9] = [
+static S3: [OptionSpec; 10] = [
     of("endpoint", OptionKind::Url(&["http", "https"]), None),
     of("format", OptionKind::Format, Some("json")),
     of("prefix", OptionKind::Text, Some("\"\"")),
@@ -69,6 +69,7 @@ static S3: [OptionSpec; 9] = [
     of("flush.bytes", OptionKind::Bytes { min: 1, max: 64 << 30 }, Some("128MiB")),
     of("flush.interval", OptionKind::Duration { min_ms: 100, max_ms: 86_400_000 }, Some("10m")),
     of("path_style", OptionKind::Boolean, None),
+    of("credentials.access_key", OptionKind::Text, None),
     OptionSpec { path: "credentials.secret_key", secret: true, ..PLAIN },
 ];
 
