@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use kpipe_compiler::units::{parse_bytes, parse_duration_ms};
+use kpipe_engine::limits::MEMORY_BYTES_MIN;
 
 /// Moves records between Kafka and the systems around it, as YAML files with KCQL statements say.
 #[derive(Debug, Parser)]
@@ -240,6 +242,9 @@ pub struct Apply {
     /// Threads a pipeline reads with
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub tasks: u16,
+    /// Memory for open files and data on its way, of all pipelines together; files are closed early beyond it
+    #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = memory)]
+    pub memory: usize,
 }
 
 /// What a change may do without being asked about.
@@ -368,25 +373,21 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// `500ms`, `30s`, `10m`, `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time: write a number and a unit, as 500ms, 30s, 10m or 1h30m");
-    let mut rest = text;
-    let mut total_ms = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        rest = &rest[digits..];
-        let (unit, factor_ms) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
-            .into_iter()
-            .find(|(unit, _)| rest.starts_with(unit))
-            .ok_or_else(wrong)?;
-        rest = &rest[unit.len()..];
-        total_ms = number.checked_mul(factor_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(wrong)?;
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(total_ms)) }
+    parse_duration_ms(text).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// `256MiB`, `1GiB`.
+fn memory(text: &str) -> Result<usize, String> {
+    let wrong = || format!("`{text}` is not a size: write a number and a unit, as 256MiB or 1GiB");
+    let bytes = parse_bytes(text).and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(wrong)?;
+    let least = MEMORY_BYTES_MIN;
+    if bytes < least { Err(format!("{text} is too little: at least {}MiB", least >> 20)) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use kpipe_engine::limits::MEMORY_BYTES_DEFAULT;
 
     use super::*;
 
@@ -445,6 +446,15 @@ mod tests {
         for text in ["", "5", "s", "5x", "5s x", "-5s", "99999999999999999999s", "18446744073709551615h"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn memory_has_a_unit_and_a_least() {
+        assert_eq!((memory("1GiB"), memory("32MiB")), (Ok(1 << 30), Ok(32 << 20)));
+        assert_eq!(memory("31MiB").unwrap_err(), "31MiB is too little: at least 32MiB");
+        assert!(memory("lots").unwrap_err().contains("as 256MiB"));
+        let Command::Apply(args) = parse("kpipe apply p.yaml").unwrap().command else { panic!("it is apply") };
+        assert_eq!(args.memory, MEMORY_BYTES_DEFAULT, "the default of the engine");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use kpipe_connectors::ALL;
 use kpipe_engine::connector::Secrets;
 use kpipe_engine::env::Env;
 use kpipe_engine::event::Fanout;
-use kpipe_engine::limits::MEMORY_BYTES_DEFAULT;
 use kpipe_engine::metrics::Metrics;
 use kpipe_engine::state::StopHandle;
 use kpipe_engine::supervise::{self, PipelineOutcome, RunOptions, RunOutcome};
@@ -25,6 +24,8 @@ pub(crate) struct Job {
     pub(crate) pipelines: Vec<Pipeline>,
     /// Tasks of each.
     pub(crate) tasks: usize,
+    /// The budget of all of them.
+    pub(crate) memory_bytes: usize,
     /// Whether they end when what was there at the start is through.
     pub(crate) until_caught_up: bool,
     /// How long a drain may take.
@@ -58,12 +59,12 @@ impl Ended {
 
 /// Runs the pipelines until all of them ended.
 pub(crate) fn run(job: Job, ear: Arc<Ear>) -> Ended {
-    let Job { pipelines, tasks, until_caught_up, drain_timeout, stop, metrics, secrets, runtime } = job;
+    let Job { pipelines, tasks, memory_bytes, until_caught_up, drain_timeout, stop, metrics, secrets, runtime } = job;
     let options = RunOptions {
         tasks,
         until_caught_up,
         drain_timeout,
-        memory_bytes: MEMORY_BYTES_DEFAULT,
+        memory_bytes,
         env: Env::system(),
         secrets,
         runtime,

@@ -62,6 +62,7 @@ pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<
     let job = Job {
         pipelines,
         tasks: usize::from(args.tasks),
+        memory_bytes: args.memory,
         until_caught_up: args.until_caught_up,
         drain_timeout: args.drain_timeout,
         stop: stop.clone(),

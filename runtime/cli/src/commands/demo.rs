@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::sources::Mode;
 use kpipe_engine::env::Env;
+use kpipe_engine::limits::MEMORY_BYTES_DEFAULT;
 use kpipe_engine::metrics::{Metrics, Snapshot};
 use kpipe_engine::state::{PipelineState, StopHandle};
 
@@ -77,6 +78,7 @@ pub(crate) fn run(common: &Common, args: &Demo, host: &mut Host<'_>) -> Result<E
     let job = Job {
         pipelines,
         tasks: 1,
+        memory_bytes: MEMORY_BYTES_DEFAULT,
         until_caught_up: false,
         drain_timeout: SETTLE_LIMIT,
         stop,

@@ -218,7 +218,7 @@ fn every_file_is_a_partition_and_numbers_have_limits() {
     let ran = place.run("apply pipeline.yaml").expect(Exit::Done);
     assert!(ran.err.contains("6 in"), "{}", ran.err);
     assert_eq!(place.files().len(), 4);
-    for wrong in ["--tasks 0", "--tasks 257", "--drain-timeout soon", "--http here", "--log-format xml"] {
+    for wrong in ["--tasks 0", "--tasks 257", "--memory 1KiB", "--drain-timeout soon", "--http here", "--log-format xml"] {
         let ran = place.run(&format!("apply pipeline.yaml {wrong}")).expect(Exit::Usage);
         assert!(ran.err.contains(wrong.split(' ').next().unwrap()), "{}", ran.err);
     }
