@@ -8,8 +8,8 @@
 
 use serde::Serialize;
 
+use crate::print;
 use crate::span::{Span, Spanned};
-use crate::{print, token};
 
 /// `INSERT INTO target SELECT columns FROM source clauses`. Two are equal when they say the same, wherever and in whatever order.
 #[derive(Clone, Debug, Serialize)]
@@ -173,33 +173,101 @@ pub enum PropertyValue {
     Text(String),
 }
 
-/// A clause that the language has but that is not built yet, kept whole. Two are equal when their words are: blanks, comments and the
-/// case of keywords are not part of the meaning.
+/// A clause of the option table: kept whole as it is written, and as the value that it gives. Two are equal when their values are: blanks,
+/// comments, quotes and the case of keywords are not part of the meaning.
 #[derive(Clone, Debug, Serialize)]
 pub struct OtherClause {
     /// The canonical keyword, in capitals: `WITHTAG`, `BATCH`.
     pub keyword: &'static str,
     /// The text as written, keyword included.
     pub text: String,
+    /// What it says.
+    pub value: OptionValue,
 }
 
 impl PartialEq for OtherClause {
     fn eq(&self, other: &Self) -> bool {
-        let Self { keyword, text } = self;
-        *keyword == other.keyword && words(text) == words(&other.text)
+        let Self { keyword, text: _, value } = self;
+        *keyword == other.keyword && *value == other.value
     }
 }
 
 impl Eq for OtherClause {}
 
-/// What a clause says behind its keyword.
-fn words(text: &str) -> Vec<std::borrow::Cow<'_, str>> {
-    let significant = token::tokens(text).into_iter().filter(|token| token.is_significant()).skip(1);
-    significant
-        .map(|token| match token.span.text(text) {
-            word if word.starts_with("--") => print::ticked(word),
-            word if word.eq_ignore_ascii_case("AS") => "AS".into(),
-            word => word.into(),
-        })
-        .collect()
+/// The value of a clause of the option table, by the form of the clause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum OptionValue {
+    /// `AUTOCREATE`: it is there.
+    Flag,
+    /// `WITHTYPE QUEUE`; a word out of a list in capitals, as the list has it: `WITHFORMAT json` is `JSON`.
+    Text(String),
+    /// `BATCH = 100`.
+    Integer(i64),
+    /// `PK a, b.c`.
+    Columns(Vec<Spanned<OptionColumn>>),
+    /// `WITHTAG (site, unit = kg, meta.room AS room)`.
+    Tags(Vec<Tag>),
+    /// `WITHTIMESTAMP created`.
+    Field(Path),
+    /// `WITHTIMESTAMP sys_time()`: the time of the writing.
+    SysTime,
+    /// `DISTRIBUTEBY a, b INTO 10 BUCKETS`.
+    Buckets {
+        /// The fields that decide.
+        fields: Vec<Spanned<Path>>,
+        /// How many buckets; at least 1.
+        count: i64,
+    },
+    /// `WITHOFFSET (0, 10), (1)`.
+    Offsets(Vec<PartitionOffset>),
+    /// `SAMPLE 10 EVERY 5000`; both at least 1.
+    Sample {
+        /// How many records are taken.
+        count: i64,
+        /// Out of how many.
+        every: i64,
+    },
+}
+
+/// One item of `PK` or `IGNORE`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum OptionColumn {
+    /// `*`: every field.
+    Star,
+    /// `a.b.*`: every field below a path.
+    StarOf(Path),
+    /// `a.b AS c`; the name says nothing in these clauses, but it is kept.
+    Field {
+        /// The field.
+        path: Path,
+        /// The name behind `AS`.
+        alias: Option<Spanned<String>>,
+    },
+}
+
+/// One tag of `WITHTAG`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tag {
+    /// The field, or the name of a constant tag; without quotes.
+    pub key: Spanned<String>,
+    /// What the tag holds besides the field itself.
+    pub value: Option<TagValue>,
+}
+
+/// What follows the key of a tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum TagValue {
+    /// `unit = kg`: a text that is always the same.
+    Constant(Spanned<String>),
+    /// `meta.room AS room`: the field under another name.
+    Alias(Spanned<String>),
+}
+
+/// Where one partition begins, `(0, 10)`; without an offset at its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PartitionOffset {
+    /// The partition.
+    pub partition: i64,
+    /// The offset.
+    pub offset: Option<i64>,
 }

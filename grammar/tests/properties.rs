@@ -22,15 +22,10 @@ fn comments(text: &str) -> Vec<&str> {
     found
 }
 
-/// Statements without their places, the blanks of unread clauses evened out.
+/// Statements without their places.
 fn comparable(mut statements: Vec<Statement>) -> Vec<Statement> {
     for statement in &mut statements {
         statement.span = Span::default();
-    }
-    for clause in statements.iter_mut().flat_map(|statement| &mut statement.other) {
-        let without_comments = clause.node.text.replace("/* note; 'x */", "").replace("/* two\nlines */", "");
-        let lines = without_comments.lines().map(|line| line.split("--").next().unwrap_or_default());
-        clause.node.text = lines.collect::<String>().replace([' ', '\t'], "").to_uppercase();
     }
     statements
 }

@@ -1,9 +1,9 @@
-//! The clauses of the option table: checked by the form of their value, kept as they are written.
+//! The clauses of the option table: checked by the form of their value, kept as they are written and as that value.
 
 use pest::iterators::Pair;
 
 use super::{Clause, literal};
-use crate::ast::OtherClause;
+use crate::ast::{OptionColumn, OptionValue, OtherClause, PartitionOffset, Path, Tag, TagValue};
 use crate::error::SyntaxError;
 use crate::excerpt::shown;
 use crate::keyword;
@@ -14,39 +14,157 @@ use crate::rules::Rule;
 use crate::span::Spanned;
 use crate::warning::SyntaxWarning;
 
+type Parts<'p> = Vec<Pair<'p, Rule>>;
+
 pub(super) fn parse(clause: &Clause<'_>, row: &'static OptionClause, report: &mut Report) -> Option<Spanned<OtherClause>> {
-    let parts: Vec<Pair<'_, Rule>> = report.keep(clause.read(row.shape.rule()))?.collect();
-    report.keep(check(clause, row, &parts))?;
+    let parts: Parts<'_> = report.keep(clause.read(row.shape.rule()))?.collect();
+    let value = Reader { clause, keyword: row.keyword, report }.value(row.shape, parts);
+    let value = report.keep(value)?;
     if let Some(replacement) = row.replacement {
         report.warning(SyntaxWarning::DeprecatedClause { clause: row.keyword, replacement: replacement.to_owned(), span: clause.span() });
     }
-    let node = OtherClause { keyword: row.keyword, text: clause.text().to_owned() };
+    let node = OtherClause { keyword: row.keyword, text: clause.text().to_owned(), value };
     Some(Spanned::new(node, clause.span()))
 }
 
-fn check(clause: &Clause<'_>, row: &OptionClause, parts: &[Pair<'_, Rule>]) -> Result<(), SyntaxError> {
-    match row.shape {
-        Shape::Flag | Shape::Text | Shape::Columns | Shape::Tags => Ok(()),
-        Shape::Integer(min) => integers(clause, row.keyword, min, parts),
-        Shape::Sample | Shape::Buckets => integers(clause, row.keyword, 1, parts),
-        Shape::Offsets => {
-            let numbers: Vec<_> =
-                parts.iter().filter(|part| part.as_rule() == Rule::offset).flat_map(|part| part.clone().into_inner()).collect();
-            integers(clause, row.keyword, 0, &numbers)
-        }
-        Shape::OneOf(words) => parts.iter().filter(|part| part.as_rule() == Rule::value).try_for_each(|value| {
-            let text = literal::text(clause, value.clone());
-            one_of_words(row.keyword, words, &text)
-        }),
-        Shape::Time => time(clause, row.keyword, parts),
-    }
+/// Reads the parts of one clause.
+struct Reader<'r> {
+    clause: &'r Clause<'r>,
+    keyword: &'static str,
+    report: &'r mut Report,
 }
 
-fn integers(clause: &Clause<'_>, keyword: &'static str, min: i64, parts: &[Pair<'_, Rule>]) -> Result<(), SyntaxError> {
-    parts.iter().filter(|part| part.as_rule() == Rule::value).try_for_each(|value| {
-        let text = literal::text(clause, value.clone());
-        integer(keyword, min, value.as_str(), &text).map(|_| ())
-    })
+impl Reader<'_> {
+    fn value(mut self, shape: Shape, parts: Parts<'_>) -> Result<OptionValue, SyntaxError> {
+        Ok(match shape {
+            Shape::Flag => OptionValue::Flag,
+            Shape::Text => OptionValue::Text(self.text(parts)?),
+            Shape::Integer(min) => OptionValue::Integer(self.last_integer(min, &parts)?),
+            Shape::OneOf(words) => OptionValue::Text(self.one_of(words, parts)?),
+            Shape::Columns => OptionValue::Columns(self.columns(parts)?),
+            Shape::Tags => OptionValue::Tags(self.tags(parts)?),
+            Shape::Time => self.time(parts)?,
+            Shape::Buckets => OptionValue::Buckets { count: self.last_integer(1, &parts)?, fields: self.fields(parts)? },
+            Shape::Offsets => OptionValue::Offsets(self.offsets(parts)?),
+            Shape::Sample => match self.integers(1, &parts)?.as_slice() {
+                [count, every] => OptionValue::Sample { count: *count, every: *every },
+                _ => return Err(self.missing("two whole numbers")),
+            },
+        })
+    }
+
+    /// The grammar rule did not hold what it promises: an error all the same, never half a value.
+    fn missing(&self, expected: &str) -> SyntaxError {
+        let (expected, found) = (expected.to_owned(), "something else".to_owned());
+        SyntaxError::MissingValue { clause: self.keyword, expected, found, span: self.clause.keyword_span() }
+    }
+
+    fn one(&self, parts: Parts<'_>) -> Result<Spanned<String>, SyntaxError> {
+        let value = parts.into_iter().find(|part| part.as_rule() == Rule::value);
+        value.map(|value| literal::text(self.clause, value)).ok_or_else(|| self.missing("a value"))
+    }
+
+    fn text(&self, parts: Parts<'_>) -> Result<String, SyntaxError> {
+        let text = self.one(parts)?;
+        if text.node.is_empty() { Err(SyntaxError::Empty { what: "a value", span: text.span }) } else { Ok(text.node) }
+    }
+
+    fn integers(&self, min: i64, parts: &[Pair<'_, Rule>]) -> Result<Vec<i64>, SyntaxError> {
+        let values = parts.iter().filter(|part| part.as_rule() == Rule::value);
+        values.map(|value| integer(self.keyword, min, value.as_str(), &literal::text(self.clause, value.clone()))).collect()
+    }
+
+    fn last_integer(&self, min: i64, parts: &[Pair<'_, Rule>]) -> Result<i64, SyntaxError> {
+        self.integers(min, parts)?.last().copied().ok_or_else(|| self.missing("a whole number"))
+    }
+
+    fn one_of(&self, words: &[&'static str], parts: Parts<'_>) -> Result<String, SyntaxError> {
+        let text = self.one(parts)?;
+        if let Some(word) = words.iter().find(|word| word.eq_ignore_ascii_case(&text.node)) {
+            return Ok((*word).to_owned());
+        }
+        let replacement = match keyword::near(&text.node, words.iter().copied()).as_slice() {
+            [only] => Some((*only).to_owned()),
+            _ => None,
+        };
+        let (expected, found) = (one_of(words), shown(&text.node));
+        Err(SyntaxError::WrongValue { clause: self.keyword, expected, found, span: text.span, replacement })
+    }
+
+    fn columns(&mut self, parts: Parts<'_>) -> Result<Vec<Spanned<OptionColumn>>, SyntaxError> {
+        let items = parts.into_iter().filter(|part| matches!(part.as_rule(), Rule::star | Rule::column));
+        items.map(|item| self.column(item)).collect()
+    }
+
+    fn column(&mut self, item: Pair<'_, Rule>) -> Result<Spanned<OptionColumn>, SyntaxError> {
+        let span = self.clause.span_of(&item);
+        if item.as_rule() == Rule::star {
+            return Ok(Spanned::new(OptionColumn::Star, span));
+        }
+        let inner: Parts<'_> = item.into_inner().collect();
+        let star = inner.iter().any(|part| part.as_rule() == Rule::star);
+        let alias = inner.iter().find(|part| part.as_rule() == Rule::alias).map(|part| literal::part(self.clause, part));
+        let path = literal::path(self.clause, inner.into_iter(), self.report)?.node;
+        Ok(Spanned::new(if star { OptionColumn::StarOf(path) } else { OptionColumn::Field { path, alias } }, span))
+    }
+
+    fn tags(&self, parts: Parts<'_>) -> Result<Vec<Tag>, SyntaxError> {
+        parts.into_iter().filter(|part| part.as_rule() == Rule::tag).map(|tag| self.tag(tag)).collect()
+    }
+
+    fn tag(&self, tag: Pair<'_, Rule>) -> Result<Tag, SyntaxError> {
+        let (mut values, mut is_alias) = (Vec::new(), false);
+        for part in tag.into_inner() {
+            match part.as_rule() {
+                Rule::value => values.push(literal::text(self.clause, part)),
+                Rule::as_word => is_alias = true,
+                _ => {}
+            }
+        }
+        let mut values = values.into_iter();
+        let key = values.next().ok_or_else(|| self.missing("a tag"))?;
+        if key.node.is_empty() || key.node.ends_with('.') {
+            let (expected, found) = ("a field".to_owned(), shown(&key.node));
+            return Err(SyntaxError::WrongValue { clause: self.keyword, expected, found, span: key.span, replacement: None });
+        }
+        let value = values.next().map(if is_alias { TagValue::Alias } else { TagValue::Constant });
+        Ok(Tag { key, value })
+    }
+
+    /// The only call that the older language has is `sys_time()`.
+    fn time(&mut self, parts: Parts<'_>) -> Result<OptionValue, SyntaxError> {
+        let is_call = parts.iter().any(|part| part.as_rule() == Rule::open);
+        let path = parts.into_iter().find(|part| part.as_rule() == Rule::path).ok_or_else(|| self.missing("a field"))?;
+        if !is_call {
+            return Ok(OptionValue::Field(literal::path(self.clause, path.into_inner(), self.report)?.node));
+        }
+        if path.as_str().eq_ignore_ascii_case("sys_time") {
+            return Ok(OptionValue::SysTime);
+        }
+        Err(SyntaxError::WrongValue {
+            clause: self.keyword,
+            expected: "a field or `sys_time()`".to_owned(),
+            found: shown(path.as_str()),
+            span: self.clause.span_of(&path),
+            replacement: None,
+        })
+    }
+
+    fn fields(&mut self, parts: Parts<'_>) -> Result<Vec<Spanned<Path>>, SyntaxError> {
+        let paths = parts.into_iter().filter(|part| part.as_rule() == Rule::path);
+        paths.map(|path| literal::path(self.clause, path.into_inner(), self.report)).collect()
+    }
+
+    fn offsets(&self, parts: Parts<'_>) -> Result<Vec<PartitionOffset>, SyntaxError> {
+        let offsets = parts.into_iter().filter(|part| part.as_rule() == Rule::offset);
+        offsets
+            .map(|offset| match self.integers(0, &offset.into_inner().collect::<Vec<_>>())?.as_slice() {
+                [partition] => Ok(PartitionOffset { partition: *partition, offset: None }),
+                [partition, offset] => Ok(PartitionOffset { partition: *partition, offset: Some(*offset) }),
+                _ => Err(self.missing("a partition `(number, offset)`")),
+            })
+            .collect()
+    }
 }
 
 /// The whole number `written`, at least `min`.
@@ -64,32 +182,6 @@ pub(super) fn integer(clause: &'static str, min: i64, written: &str, text: &Span
             span: text.span,
             replacement: text.node.parse::<i64>().ok().filter(|number| *number >= min).map(|number| number.to_string()),
         }),
-    }
-}
-
-fn one_of_words(clause: &'static str, words: &[&'static str], text: &Spanned<String>) -> Result<(), SyntaxError> {
-    if words.iter().any(|word| word.eq_ignore_ascii_case(&text.node)) {
-        return Ok(());
-    }
-    let replacement = match keyword::near(&text.node, words.iter().copied()).as_slice() {
-        [only] => Some((*only).to_owned()),
-        _ => None,
-    };
-    Err(SyntaxError::WrongValue { clause, expected: one_of(words), found: shown(&text.node), span: text.span, replacement })
-}
-
-/// The only call that the older language has is `sys_time()`.
-fn time(clause: &Clause<'_>, keyword: &'static str, parts: &[Pair<'_, Rule>]) -> Result<(), SyntaxError> {
-    let is_call = parts.iter().any(|part| part.as_rule() == Rule::open);
-    match parts.iter().find(|part| part.as_rule() == Rule::path) {
-        Some(path) if is_call && !path.as_str().eq_ignore_ascii_case("sys_time") => Err(SyntaxError::WrongValue {
-            clause: keyword,
-            expected: "a field or `sys_time()`".to_owned(),
-            found: shown(path.as_str()),
-            span: clause.span_of(path),
-            replacement: None,
-        }),
-        _ => Ok(()),
     }
 }
 
@@ -137,6 +229,81 @@ mod tests {
             }
             let twice = format!("{0} {right} {0} {right}", row.keyword);
             assert_eq!(codes_with(&twice), ["KP0109"], "{twice}");
+        }
+    }
+
+    /// The value of one clause, as it is written in a debug print without spans.
+    fn value(text: &str) -> OptionValue {
+        let mut other = with(text).other;
+        assert_eq!(other.len(), 1, "{text}");
+        other.remove(0).node.value
+    }
+
+    fn at<T>(node: T) -> Spanned<T> {
+        Spanned::new(node, crate::span::Span::default())
+    }
+
+    fn path(names: &[&str]) -> Path {
+        Path { parts: names.iter().map(|name| at((*name).to_owned())).collect() }
+    }
+
+    #[test]
+    fn simple_values_have_their_types() {
+        let text = |text: &str| OptionValue::Text(text.to_owned());
+        assert_eq!(value("AUTOCREATE"), OptionValue::Flag);
+        assert_eq!(value("BATCH 5"), OptionValue::Integer(5));
+        assert_eq!(value("WITH_LOCK_TIME = -1"), OptionValue::Integer(-1));
+        assert_eq!(value("WITHTYPE `a b`.c"), text("a b.c"));
+        assert_eq!(value("WITHFORMAT 'Json'"), text("JSON"));
+        assert_eq!(value("WITHTIMESTAMP SYS_TIME()"), OptionValue::SysTime);
+        assert_eq!(value("WITHTIMESTAMP a.`b c`"), OptionValue::Field(path(&["a", "b c"])));
+        assert_eq!(value("SAMPLE 10 EVERY 5000"), OptionValue::Sample { count: 10, every: 5000 });
+    }
+
+    #[test]
+    fn lists_have_their_items() {
+        let field = |names: &[&str], alias: Option<&str>| {
+            at(OptionColumn::Field { path: path(names), alias: alias.map(|alias| at(alias.to_owned())) })
+        };
+        let columns =
+            vec![field(&["a"], None), at(OptionColumn::StarOf(path(&["b", "c"]))), field(&["d"], Some("e")), at(OptionColumn::Star)];
+        assert_eq!(value("IGNORE a, b.c.*, d AS e, *"), OptionValue::Columns(columns));
+        let text = |text: &str| at(text.to_owned());
+        let tags = vec![
+            Tag { key: text("a.b"), value: None },
+            Tag { key: text("c"), value: Some(TagValue::Constant(text("v w"))) },
+            Tag { key: text("d"), value: Some(TagValue::Alias(text("e"))) },
+        ];
+        assert_eq!(value("WITHTAG (a.b, c = 'v w', d as e)"), OptionValue::Tags(tags));
+        let offset = |partition, offset| PartitionOffset { partition, offset };
+        assert_eq!(value("WITHOFFSET (0, 10), (1)"), OptionValue::Offsets(vec![offset(0, Some(10)), offset(1, None)]));
+        let fields = vec![at(path(&["a"])), at(path(&["b", "c"]))];
+        assert_eq!(value("CLUSTERBY a, b.c INTO 7 BUCKETS"), OptionValue::Buckets { fields, count: 7 });
+    }
+
+    #[test]
+    fn clauses_are_equal_when_they_say_the_same() {
+        let other = |text: &str| with(text).other;
+        assert_eq!(other("BATCH=5"), other("batch /* five */ 5"));
+        assert_eq!(other("WITHTAG(a, b=c)"), other("withtag ( `a` , b = 'c' )"));
+        assert_ne!(other("BATCH=5"), other("BATCH=6"));
+        assert_ne!(other("WITHTAG(a=b)"), other("WITHTAG(a AS b)"));
+        assert_ne!(other("PK a.b"), other("PK `a.b`"));
+    }
+
+    #[test]
+    fn mistakes_inside_values() {
+        for (text, code) in [
+            ("WITHTAG (a.b., c = d)", "KP0118"),
+            ("WITHTAG ('')", "KP0118"),
+            ("WITHTYPE ''", "KP0114"),
+            ("PK a, ``", "KP0114"),
+            ("IGNORE _.key", "KP0132"),
+            ("CLUSTERBY a INTO 0 BUCKETS", "KP0117"),
+            ("WITHOFFSET (0, -1)", "KP0117"),
+            ("SAMPLE 0 EVERY 5", "KP0117"),
+        ] {
+            assert_eq!(codes_with(text), [code], "{text}");
         }
     }
 

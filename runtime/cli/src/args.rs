@@ -121,7 +121,7 @@ impl Command {
             Self::Connectors(args) => args.format.into(),
             Self::Version(args) => args.format.into(),
             Self::Apply(args) => args.log_format.into(),
-            Self::Explain(_) | Self::Fmt(_) | Self::Demo(_) | Self::Completions(_) => Voice::Human,
+            Self::Explain(_) | Self::Fmt(_) | Self::Kcql(_) | Self::Demo(_) | Self::Completions(_) => Voice::Human,
         }
     }
 }
@@ -139,6 +139,8 @@ pub enum Command {
     Explain(Explain),
     /// Write pipeline files in their canonical form, comments kept
     Fmt(Fmt),
+    /// What KCQL statements say, for other tools
+    Kcql(Kcql),
     /// List connectors, or show the options of one
     Connectors(Connectors),
     /// Run the whole job in one process: MQTT broker, Kafka, devices, files
@@ -305,6 +307,62 @@ pub struct Fmt {
     /// Print what changes
     #[arg(long)]
     pub diff: bool,
+}
+
+/// `kpipe kcql`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  kpipe kcql parse < orders.kcql              one JSON object for the whole text
+  kpipe kcql parse < orders.kcql | jq .errors
+  jq '.config[\"connect.s3.kcql\"]' *.json | kpipe kcql parse --lines
+                                              one a line: what kpipe makes of connectors"
+)]
+pub struct Kcql {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KcqlCommand,
+}
+
+/// What can be done with KCQL alone.
+#[derive(Debug, Subcommand)]
+pub enum KcqlCommand {
+    /// Read statements from standard input and print what they say as JSON
+    Parse(KcqlParse),
+}
+
+/// `kpipe kcql parse`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe kcql parse < orders.kcql
+  printf '%s\\n' '\"INSERT INTO a SELECT * FROM b\"' | kpipe kcql parse --lines
+
+Each text gives {\"ok\":true,\"statements\":[...],\"warnings\":[...],\"errors\":[...]} on one line.
+A statement has mode, target, source, fields (name, alias, path), where, and each clause that was
+written, by its keyword: \"PARTITIONBY\":[\"country\"], \"LIMIT\":10, \"AUTOCREATE\":true.
+Errors and warnings have code, message, line, col, end_line, end_col, help, fix. Lines and columns
+count from 1, columns in characters. A text with an error is not ok; statements without one are
+there all the same.
+
+Ends with 0 if every text is ok, with 1 if one is not.")]
+pub struct KcqlParse {
+    /// How to write the result: json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: KcqlFormat,
+    /// Each line of the input is one JSON string that holds one text; each is answered at once
+    #[arg(long)]
+    pub lines: bool,
+}
+
+/// How `kpipe kcql` writes its results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KcqlFormat {
+    /// One JSON object a line
+    #[default]
+    Json,
 }
 
 /// `kpipe connectors`.

@@ -150,6 +150,8 @@ pub(crate) mod codes {
     pub(crate) const NO_PIPELINES: &str = "KP0806";
     /// A file that is not UTF-8.
     pub(crate) const NOT_UTF8: &str = "KP0807";
+    /// A line of input that should be a text in JSON.
+    pub(crate) const NOT_A_JSON_STRING: &str = "KP0149";
     /// A local file cannot be read or written.
     pub(crate) const LOCAL_FILE: &str = "KP0805";
     /// A saved plan that no longer fits.

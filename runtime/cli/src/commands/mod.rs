@@ -7,6 +7,7 @@ mod connectors;
 mod demo;
 mod explain;
 mod fmt;
+mod kcql;
 mod plan;
 mod version;
 
@@ -31,6 +32,7 @@ pub(crate) fn dispatch(args: Args, host: &mut Host<'_>) -> Result<Exit, Failure>
         Command::Fmt(args) => fmt::run(&common, &args, host),
         Command::Connectors(args) => connectors::run(&common, &args, host),
         Command::Demo(args) => demo::run(&common, &args, host),
+        Command::Kcql(args) => kcql::run(&args, host),
         Command::Completions(args) => completions::run(&args, host),
         Command::Version(args) => version::run(&args, host),
     }

@@ -6,3 +6,4 @@ pub(crate) mod json;
 pub(crate) mod paint;
 pub(crate) mod plan;
 pub(crate) mod progress;
+pub(crate) mod statement;

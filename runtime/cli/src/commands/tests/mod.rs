@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod demo;
 mod fmt;
+mod kcql;
 mod paths;
 mod plan;
 mod reference;
@@ -43,13 +44,14 @@ pub(super) struct Place {
     dir: tempfile::TempDir,
     environment: BTreeMap<String, String>,
     terminal: Terminal,
-    answer: &'static str,
+    answer: Vec<u8>,
 }
 
 impl Place {
     /// An empty directory that is a repository of its own.
     pub(super) fn new() -> Self {
-        let place = Self { dir: tempfile::tempdir().unwrap(), environment: BTreeMap::new(), terminal: Terminal::default(), answer: "" };
+        let place =
+            Self { dir: tempfile::tempdir().unwrap(), environment: BTreeMap::new(), terminal: Terminal::default(), answer: Vec::new() };
         fs::create_dir(place.path(".git")).unwrap();
         place
     }
@@ -80,7 +82,12 @@ impl Place {
     /// Puts somebody at a terminal who answers every question.
     pub(super) fn at_a_terminal(&mut self, answer: &'static str) {
         self.terminal = Terminal { out: false, err: true, input: true, width: Some(100) };
-        self.answer = answer;
+        self.type_in(answer.as_bytes());
+    }
+
+    /// What stands on standard input.
+    pub(super) fn type_in(&mut self, input: &[u8]) {
+        self.answer = input.to_vec();
     }
 
     /// A path in the directory.
@@ -102,7 +109,7 @@ impl Place {
 
     /// Runs `kpipe WORDS`.
     pub(super) fn run(&self, words: &str) -> Ran {
-        let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), self.answer.as_bytes());
+        let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), self.answer.as_slice());
         let environment = self.environment.clone();
         let mut host = Host {
             out: &mut out,

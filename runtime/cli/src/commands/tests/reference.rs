@@ -12,6 +12,10 @@ fn the_reference_of_the_command_line() {
     for command in Args::command().get_subcommands() {
         let name = command.get_name();
         text.push_str(&format!("\n---- kpipe {name} ----\n\n{}", place.run(&format!("{name} --help")).expect(Exit::Done).out));
+        for below in command.get_subcommands() {
+            let name = format!("{name} {}", below.get_name());
+            text.push_str(&format!("\n---- kpipe {name} ----\n\n{}", place.run(&format!("{name} --help")).expect(Exit::Done).out));
+        }
     }
     insta::assert_snapshot!(text);
 }
