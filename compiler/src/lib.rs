@@ -13,6 +13,7 @@ pub mod promise;
 pub mod report;
 pub mod schema;
 pub mod secrets;
+pub mod shape;
 pub mod sources;
 pub mod time_pattern;
 pub mod units;

@@ -44,6 +44,27 @@ pub fn parse_duration_ms(text: &str) -> Option<u64> {
     (smallest < u64::MAX).then_some(total)
 }
 
+/// What [`parse_bytes`] reads, as a regular expression of JSON Schema.
+#[must_use]
+pub fn bytes_pattern() -> String {
+    let any_case = |unit: &str| unit.chars().map(|c| format!("[{c}{}]", c.to_ascii_uppercase())).collect::<String>();
+    let units: Vec<String> = SIZES.iter().filter(|(unit, _)| !unit.is_empty()).map(|(unit, _)| any_case(unit)).collect();
+    format!("^ *[0-9]+ *({})? *$", units.join("|"))
+}
+
+/// What [`parse_duration_ms`] reads but for `0`, as a regular expression of JSON Schema.
+#[must_use]
+pub fn duration_pattern() -> String {
+    let part = |unit: &str| format!("([0-9]+{unit})");
+    let units: Vec<&str> = TIMES_MS.iter().rev().map(|(unit, _)| *unit).collect();
+    // One alternative for each unit that can come first, so that there is at least one.
+    let first = |index: usize| {
+        let rest: String = units[index + 1..].iter().map(|unit| part(unit) + "?").collect();
+        part(units[index]) + &rest
+    };
+    format!("^ *({}) *$", (0..units.len()).map(first).collect::<Vec<_>>().join("|"))
+}
+
 /// The number at the beginning and the rest.
 fn split(text: &str) -> Option<(u64, &str)> {
     let length = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -131,6 +131,13 @@ pub(crate) fn clause_keywords() -> impl Iterator<Item = &'static str> {
     BUILT.iter().map(|keyword| keyword.text()).chain(OPTIONS.iter().map(|option| option.keyword)).chain(NOT_YET.iter().copied())
 }
 
+/// Every word of the language that begins a clause, in capitals; two words with a blank between them.
+#[must_use]
+pub fn keywords() -> Vec<&'static str> {
+    let core = ["INSERT INTO", "UPSERT INTO", Keyword::Select.text(), Keyword::From.text()];
+    core.into_iter().chain(clause_keywords()).chain(NOT_YET_BY.iter().map(|(_, both)| *both)).collect()
+}
+
 /// The candidates that a misspelt `word` may have meant, nearest first: at most three, all at the same distance.
 pub(crate) fn near<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
     if word.len() < 3 || word.len() > KEYWORD_BYTES_MAX {

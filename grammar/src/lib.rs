@@ -40,6 +40,7 @@ mod token;
 mod warning;
 
 pub use error::{Fix, SyntaxError};
+pub use keyword::keywords;
 pub use warning::SyntaxWarning;
 
 use ast::Statement;

@@ -249,6 +249,9 @@ fn unreadable(path: &str, why: String, at: Location) -> DocumentError {
 
 const KNOWN: &str = "references are `${env:NAME}` and `${file:/path}`; `$${` stands for the characters themselves";
 
+/// A text that holds a reference, as a regular expression; after `$$` there is none.
+pub(crate) const REFERENCE_PATTERN: &str = "(^|[^$])[$][{](env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)[}]";
+
 /// What stands between `${` and `}`; else a label and a help.
 fn reference(inner: &str) -> Result<Reference, (String, String)> {
     let Some((scheme, rest)) = inner.split_once(':') else {

@@ -13,7 +13,7 @@ use crate::sources::Location;
 use crate::yaml::{Entry, Node, Value};
 
 /// Formats of a record's value.
-pub(super) const VALUE_FORMATS: &[&str] = &["json", "text", "bytes"];
+pub(crate) const VALUE_FORMATS: &[&str] = &["json", "text", "bytes"];
 /// Formats of the design that no connector reads or writes yet.
 const NOT_YET: &[&str] = &["avro", "csv", "json_schema", "msgpack", "orc", "protobuf", "xml"];
 

@@ -28,7 +28,10 @@ use crate::yaml::ScalarMap;
 pub(crate) use context::Context;
 pub use error::{DocumentError, DocumentWarning};
 
-pub(crate) use shared::{Shared, SharedTrees};
+pub(crate) use context::REFERENCE_PATTERN;
+pub(crate) use format::VALUE_FORMATS;
+pub(crate) use read::{KEYS, NAME_PATTERN, NOT_IN_PROFILES};
+pub(crate) use shared::{CONNECTION_KEYS, PROFILE_KEYS, Shared, SharedTrees};
 
 /// One pipeline.
 #[derive(Clone, Debug)]

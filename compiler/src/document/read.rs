@@ -31,6 +31,8 @@ pub(crate) struct Draft {
 
 const DELIVERY: &[&str] = &["at_most_once", "at_least_once", "exactly_once"];
 const NAME_CHARACTERS_MAX: usize = 100;
+/// A name of a pipeline, as a regular expression.
+pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
 /// Longest pause between two attempts unless the file says otherwise.
 const RETRY_DELAY_MAX_MS: u64 = 30_000;
 
@@ -46,7 +48,7 @@ const PLAIN: OptionSpec = OptionSpec {
 };
 
 /// The keys of a pipeline. The first two are not for profiles.
-static KEYS: [OptionSpec; 10] = [
+pub(crate) static KEYS: [OptionSpec; 10] = [
     OptionSpec {
         path: "version",
         kind: OptionKind::Integer { min: 1, max: i64::MAX },
@@ -63,8 +65,22 @@ static KEYS: [OptionSpec; 10] = [
         example: "at_least_once",
         ..PLAIN
     },
-    OptionSpec { path: "source", kind: OptionKind::Map(&[]), required: true, example: "{ kafka: { brokers: [localhost:9092] } }", ..PLAIN },
-    OptionSpec { path: "sink", kind: OptionKind::Map(&[]), required: true, example: "{ local: { dir: ./lake } }", ..PLAIN },
+    OptionSpec {
+        path: "source",
+        kind: OptionKind::Map(&[]),
+        required: true,
+        doc: "Where records come from: one connector and its options, or `use: NAME` for a connection.",
+        example: "{ kafka: { brokers: [localhost:9092] } }",
+        ..PLAIN
+    },
+    OptionSpec {
+        path: "sink",
+        kind: OptionKind::Map(&[]),
+        required: true,
+        doc: "Where records go: one connector and its options, or `use: NAME` for a connection.",
+        example: "{ local: { dir: ./lake } }",
+        ..PLAIN
+    },
     OptionSpec { path: "kcql", required: true, doc: "The statements.", example: "INSERT INTO target SELECT * FROM source", ..PLAIN },
     OptionSpec {
         path: "errors.tolerance",
@@ -91,7 +107,7 @@ static KEYS: [OptionSpec; 10] = [
         ..PLAIN
     },
 ];
-const NOT_IN_PROFILES: usize = 2;
+pub(crate) const NOT_IN_PROFILES: usize = 2;
 
 fn spec(path: &str) -> &'static OptionSpec {
     KEYS.iter().find(|spec| spec.path == path).unwrap_or(&KEYS[0])

@@ -61,7 +61,7 @@ pub(crate) struct Profile<'n> {
     pub(crate) connections: BTreeMap<&'n str, Connection<'n>>,
 }
 
-const fn key(path: &'static str) -> OptionSpec {
+const fn key(path: &'static str, doc: &'static str) -> OptionSpec {
     OptionSpec {
         path,
         kind: OptionKind::Map(&[]),
@@ -69,7 +69,7 @@ const fn key(path: &'static str) -> OptionSpec {
         default: None,
         secret: false,
         change: ChangeKind::InPlace,
-        doc: "",
+        doc,
         example: "",
     }
 }
@@ -77,8 +77,16 @@ const fn key(path: &'static str) -> OptionSpec {
 const CONNECTIONS: &str = "the file of connections";
 const PROFILE: &str = "a profile";
 
-static CONNECTION_KEYS: [OptionSpec; 2] = [key("version"), key("connections")];
-static PROFILE_KEYS: [OptionSpec; 4] = [key("version"), key("all"), key("pipelines"), key("connections")];
+const VERSION: OptionSpec = key("version", "The version of the file format.");
+
+pub(crate) static CONNECTION_KEYS: [OptionSpec; 2] =
+    [VERSION, key("connections", "By name: one connector and the options that pipelines share, taken with `use: NAME`.")];
+pub(crate) static PROFILE_KEYS: [OptionSpec; 4] = [
+    VERSION,
+    key("all", "Keys of every pipeline."),
+    key("pipelines", "By name: keys of one pipeline."),
+    key("connections", "By name: options of a connection of connections.yaml."),
+];
 
 impl SharedTrees {
     /// Reads both files.

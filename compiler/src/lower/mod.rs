@@ -3,6 +3,7 @@
 //! One file a clause, called as in the grammar. Every mistake is reported; a pipeline comes out only if there is none.
 
 mod endpoints;
+pub(crate) mod file_options;
 mod from;
 mod insert;
 mod key;
@@ -24,6 +25,7 @@ mod with_converter;
 use kpipe_grammar::ast::Statement;
 
 pub use places::Places;
+pub use resolve::metadata_name;
 pub use unsampled::unsampled;
 
 use crate::catalog::SinkKind;

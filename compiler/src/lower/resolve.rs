@@ -298,7 +298,9 @@ pub(super) fn metadata(name: &str) -> Option<MetadataColumn> {
     })
 }
 
-fn metadata_name(column: MetadataColumn) -> &'static str {
+/// How a statement names a metadata column.
+#[must_use]
+pub fn metadata_name(column: MetadataColumn) -> &'static str {
     match column {
         MetadataColumn::Topic => "_topic",
         MetadataColumn::Partition => "_partition",

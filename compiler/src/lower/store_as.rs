@@ -5,6 +5,7 @@ use kpipe_grammar::span::Spanned;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::file_options::{ROW_GROUP_BYTES_MAX, ROW_GROUP_BYTES_MIN, UNCOMPRESSED, codecs, names};
 use super::row::Row;
 use super::scope::Scope;
 use super::setting::{Setting, WrittenFormat, of_clause, of_sink};
@@ -17,7 +18,6 @@ use crate::units::parse_bytes;
 const LATER: [&str; 5] = ["avro", "csv", "csv_withheaders", "orc", "protobuf"];
 /// Encoded bytes after which a row group is written out, unless the file says otherwise.
 const ROW_GROUP_BYTES: u64 = 64 << 20;
-const ROW_GROUP_BYTES_MAX: u64 = 1 << 30;
 
 /// A format that cannot be written, or not of this.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
@@ -127,13 +127,13 @@ pub(super) fn format(scope: &mut Scope<'_>, clause: Option<&Spanned<StoreAs>>) -
     let at = written.at;
     let format = match written.name.as_str() {
         "parquet" => {
-            let compression = compression(scope, &written, &["zstd", "snappy", "none"], Compression::Zstd(1));
+            let compression = compression(scope, &written, Compression::Zstd(1));
             let row_group_bytes = row_group(scope, &written);
             FileFormat::Parquet { compression: compression?, row_group_bytes: row_group_bytes? }
         }
-        "text" => FileFormat::Text { compression: compression(scope, &written, &["none", "gzip", "zstd"], Compression::None)? },
+        "text" => FileFormat::Text { compression: compression(scope, &written, Compression::None)? },
         "bytes" => FileFormat::Bytes { separator: separator(scope, &written)? },
-        _ => FileFormat::Json { compression: compression(scope, &written, &["none", "gzip", "zstd"], Compression::None)? },
+        _ => FileFormat::Json { compression: compression(scope, &written, Compression::None)? },
     };
     Some(Written { format, at })
 }
@@ -176,17 +176,17 @@ fn wrong(scope: &mut Scope<'_>, setting: &Setting, expected: &str) {
     scope.error(error, [(setting.at, "out of range".to_owned())]);
 }
 
-/// The codec and its level; the first of `codecs` has it by default.
-fn compression(scope: &mut Scope<'_>, written: &WrittenFormat, codecs: &[&str], default: Compression) -> Option<Compression> {
-    let known: &[&str] = if written.name == "parquet" { &["compression", "level", "row_group"] } else { &["compression", "level"] };
-    if !check_options(scope, written, known) {
+/// The codec and its level.
+fn compression(scope: &mut Scope<'_>, written: &WrittenFormat, default: Compression) -> Option<Compression> {
+    if !check_options(scope, written, &names(&written.name)) {
         return None;
     }
+    let codecs = codecs(&written.name);
     let level = setting(written, "level");
     let codec = setting(written, "compression");
     let name = codec.map(|codec| codec.value.text().to_lowercase());
     let name = match name.as_deref() {
-        Some("uncompressed" | "false") => Some("none"),
+        Some(word) if UNCOMPRESSED.contains(&word) => Some("none"),
         other => other,
     };
     match (name, codec) {
@@ -249,7 +249,7 @@ fn unknown_codec(scope: &mut Scope<'_>, written: &WrittenFormat, codec: &Setting
 fn row_group(scope: &mut Scope<'_>, written: &WrittenFormat) -> Option<u64> {
     let Some(setting) = setting(written, "row_group") else { return Some(ROW_GROUP_BYTES) };
     match parse_bytes(&setting.value.text()) {
-        Some(bytes @ 1024..=ROW_GROUP_BYTES_MAX) => Some(bytes),
+        Some(bytes @ ROW_GROUP_BYTES_MIN..=ROW_GROUP_BYTES_MAX) => Some(bytes),
         _ => {
             wrong(scope, setting, "a size from 1KiB to 1GiB");
             None
@@ -258,7 +258,7 @@ fn row_group(scope: &mut Scope<'_>, written: &WrittenFormat) -> Option<u64> {
 }
 
 fn separator(scope: &mut Scope<'_>, written: &WrittenFormat) -> Option<String> {
-    if !check_options(scope, written, &["separator"]) {
+    if !check_options(scope, written, &names(&written.name)) {
         return None;
     }
     let own = setting(written, "separator").map(|setting| setting.value.text());

@@ -80,7 +80,7 @@ fn field_type(field: &Field) -> String {
 
 /// A type as it would be written in a pipeline file.
 #[must_use]
-pub(crate) fn type_text(data_type: &DataType) -> String {
+pub fn type_text(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "boolean".to_owned(),
         DataType::Int32 => "int".to_owned(),

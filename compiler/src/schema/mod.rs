@@ -7,11 +7,10 @@ mod json_schema;
 mod sql;
 
 pub use avro::{AvroError, from_avro};
-pub(crate) use fields::type_text;
-pub use fields::{FieldError, find, show};
+pub use fields::{FieldError, find, show, type_text};
 pub use infer::{InferError, infer_schema};
 pub use json_schema::{JsonSchemaError, from_json_schema};
-pub use sql::{TypeError, TypeErrorKind, parse_type};
+pub use sql::{NAMES as TYPE_NAMES, TypeError, TypeErrorKind, parse_type};
 
 use thiserror::Error;
 

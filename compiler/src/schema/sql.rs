@@ -60,7 +60,7 @@ impl TypeErrorKind {
 }
 
 /// The names shown where a word is no type; each has synonyms below.
-const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 14] = [
     "boolean",
     "int",
     "bigint",
