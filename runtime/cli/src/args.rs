@@ -27,6 +27,7 @@ Examples:
   kpipe plan pipelines/ --out next.kplan    compare with what runs, keep the plan
   kpipe apply next.kplan                    run exactly what was reviewed
   kpipe explain KP0107                      what an error code means and how to fix it
+  kpipe help kcql                           the language, with examples
 
 Exit codes:
    0  done                        12  stale plan, fenced
@@ -121,7 +122,14 @@ impl Command {
             Self::Connectors(args) => args.format.into(),
             Self::Version(args) => args.format.into(),
             Self::Apply(args) => args.log_format.into(),
-            Self::Explain(_) | Self::Fmt(_) | Self::Kcql(_) | Self::Demo(_) | Self::Completions(_) => Voice::Human,
+            Self::Explain(_)
+            | Self::Fmt(_)
+            | Self::Kcql(_)
+            | Self::Demo(_)
+            | Self::Completions(_)
+            | Self::Schema(_)
+            | Self::Help(_)
+            | Self::Lsp(_) => Voice::Human,
         }
     }
 }
@@ -143,8 +151,14 @@ pub enum Command {
     Kcql(Kcql),
     /// List connectors, or show the options of one
     Connectors(Connectors),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema(Schema),
     /// Run the whole job in one process: MQTT broker, Kafka, devices, files
     Demo(Demo),
+    /// Serve editors: diagnostics, completion, hover, quick fixes over standard input and output
+    Lsp(Lsp),
+    /// Show help about a command, or the KCQL reference with `kpipe help kcql`
+    Help(Help),
     /// Print a completion script
     Completions(Completions),
     /// Print the version
@@ -377,6 +391,72 @@ pub struct Connectors {
     /// How to write the result: human, plain, json
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Format,
+}
+
+/// `kpipe schema`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe schema > pipeline.schema.json                   draft-07; for `# yaml-language-server: $schema=pipeline.schema.json`
+  kpipe schema --json-schema=connections                of connections.yaml
+  kpipe schema --json-schema=profile                    of profiles/NAME.yaml")]
+pub struct Schema {
+    /// Of which file: pipeline, connections, profile
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "pipeline",
+        default_missing_value = "pipeline",
+        hide_possible_values = true
+    )]
+    pub json_schema: SchemaOf,
+}
+
+/// `kpipe lsp`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe lsp                         what the editor's settings name as the command
+  kpipe lsp --profile prod          values as in production
+
+An editor starts it and speaks the Language Server Protocol with it; docs/editors.md says how to set up which editor.")]
+pub struct Lsp {
+    /// Take values from profiles/NAME.yaml
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Standard input and output, which is the only way; editors add the flag
+    #[arg(long, hide = true)]
+    pub stdio: bool,
+}
+
+/// `kpipe help`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe help plan                   the same as `kpipe plan --help`
+  kpipe help kcql                   the whole language, with examples
+  kpipe help kcql PARTITIONBY       one clause")]
+pub struct Help {
+    /// A command, or `kcql`
+    #[arg(value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// A clause of KCQL
+    #[arg(value_name = "CLAUSE")]
+    pub part: Option<String>,
+}
+
+/// A file that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A pipeline
+    Pipeline,
+    /// connections.yaml
+    Connections,
+    /// profiles/NAME.yaml
+    Profile,
 }
 
 /// `kpipe demo`.

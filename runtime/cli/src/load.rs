@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
+use kpipe_compiler::shape::FileKind;
+
 use crate::exit::Exit;
 use crate::failure::{Failure, codes};
 use crate::host::Host;
@@ -47,7 +49,7 @@ pub(crate) fn load(host: &Host<'_>, paths: &[PathBuf], profile: Option<&str>) ->
     for name in find(host, paths)? {
         let path = host.resolve(&name);
         let named = |found: PathBuf| shown(host, &name, &found);
-        let connections = above(&path, Path::new(CONNECTIONS)).map(named);
+        let connections = connections_of(&path).map(named);
         let profile = profile.map(|profile| profile_of(&path, profile)).transpose()?.map(named);
         let group = groups.entry((connections, profile)).or_default();
         group.pipelines.push(read(host, &name)?);
@@ -127,7 +129,25 @@ fn above(path: &Path, name: &Path) -> Option<PathBuf> {
     None
 }
 
-fn profile_of(path: &Path, profile: &str) -> Result<PathBuf, Failure> {
+/// The `connections.yaml` that belongs to a file.
+pub(crate) fn connections_of(path: &Path) -> Option<PathBuf> {
+    above(path, Path::new(CONNECTIONS))
+}
+
+/// What a file is, by its name and place.
+pub(crate) fn kind_of(path: &Path) -> FileKind {
+    let folder = path.parent().and_then(Path::file_name);
+    if path.file_name().is_some_and(|name| name == CONNECTIONS) {
+        FileKind::Connections
+    } else if folder.is_some_and(|name| name == PROFILES) {
+        FileKind::Profile
+    } else {
+        FileKind::Pipeline
+    }
+}
+
+/// The profile called `profile` that belongs to a file.
+pub(crate) fn profile_of(path: &Path, profile: &str) -> Result<PathBuf, Failure> {
     let plain =
         !profile.is_empty() && profile.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) && !profile.starts_with('.');
     if !plain {

@@ -110,11 +110,13 @@ fn properties(text: &mut String, properties: &[PropertySpec], style: Style) {
     }
 }
 
-fn kind_words(kind: &OptionKind) -> String {
+/// What an option takes, in words.
+pub(crate) fn kind_words(kind: &OptionKind) -> String {
     match kind {
         OptionKind::Text => "text".to_owned(),
         OptionKind::Path => "path".to_owned(),
         OptionKind::Choice(words) => words.join(" | "),
+        OptionKind::Integer { min, max: i64::MAX } => format!("integer, {min} or more"),
         OptionKind::Integer { min, max } => format!("integer {min} to {max}"),
         OptionKind::Boolean => "true | false".to_owned(),
         OptionKind::Bytes { .. } => "size".to_owned(),

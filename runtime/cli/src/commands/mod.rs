@@ -7,10 +7,14 @@ mod connectors;
 mod demo;
 mod explain;
 mod fmt;
+mod help;
 mod kcql;
+mod lsp;
 mod plan;
+mod schema;
 mod version;
 
+pub(crate) use connectors::kind_words;
 use kpipe_compiler::report::SHOWN_MAX;
 
 use crate::args::{Args, ColorChoice, Command, Common, Voice};
@@ -31,6 +35,9 @@ pub(crate) fn dispatch(args: Args, host: &mut Host<'_>) -> Result<Exit, Failure>
         Command::Explain(args) => explain::run(&common, &args, host),
         Command::Fmt(args) => fmt::run(&common, &args, host),
         Command::Connectors(args) => connectors::run(&common, &args, host),
+        Command::Schema(args) => schema::run(&args, host),
+        Command::Lsp(args) => lsp::run(args, host),
+        Command::Help(args) => help::run(&common, &args, host),
         Command::Demo(args) => demo::run(&common, &args, host),
         Command::Kcql(args) => kcql::run(&args, host),
         Command::Completions(args) => completions::run(&args, host),

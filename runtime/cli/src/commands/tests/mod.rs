@@ -9,6 +9,9 @@ mod kcql;
 mod paths;
 mod plan;
 mod reference;
+mod schema;
+mod textmate;
+mod validator;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -140,6 +143,18 @@ fn collect(dir: &Path, files: &mut Vec<String>) {
             collect(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "parquet") {
             files.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+}
+
+/// YAML files below a folder.
+fn collect_yaml(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect_yaml(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
         }
     }
 }
