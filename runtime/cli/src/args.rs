@@ -440,7 +440,7 @@ Examples:
   kpipe help kcql                   the whole language, with examples
   kpipe help kcql PARTITIONBY       one clause")]
 pub struct Help {
-    /// A command, or `kcql`
+    /// A command, or `kcql` for the language
     #[arg(value_name = "TOPIC")]
     pub topic: Option<String>,
     /// A clause of KCQL
