@@ -71,6 +71,25 @@ pub(super) struct Standing {
     pub(super) committed: Option<i64>,
 }
 
+/// librdkafka takes a tenth of a second to end a client. Several ask before a pipeline starts, and nobody has to wait for their end.
+pub(super) fn end_aside<T: Send + Sync + 'static>(client: Arc<T>) {
+    let ending = std::thread::Builder::new().name("kpipe-end".to_owned()).spawn(move || {
+        // Whoever lets go last ends it: that is to be this thread.
+        while Arc::strong_count(&client) > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    if let Err(error) = ending {
+        tracing::debug!(%error, "no thread to end a client in: it is ended here");
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        end_aside(Arc::clone(&self.consumer));
+    }
+}
+
 impl Look {
     /// A client; nothing is asked yet. With a group it can say where that stands.
     pub(super) fn new(settings: &Settings, group: Option<&str>) -> Result<Self, ConnectorError> {

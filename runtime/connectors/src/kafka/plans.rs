@@ -95,6 +95,8 @@ impl PlanStore for TopicPlans {
             .set("enable.idempotence", "false")
             .create_with_context(Reports::new(place.clone()))
             .map_err(|error| place.wrapped(&error, "producer"))?;
+        let producer = Arc::new(producer);
+        look::end_aside(Arc::clone(&producer));
         let slot = {
             let mut ledger = producer.context().ledger();
             let slot = ledger.slot(Ticket(0));
