@@ -6,6 +6,8 @@
 //! Those below `cases/environment` talk to the services of `scripts/services` and run with the feature `real-services`. They see the
 //! variables of `scripts/services env`; an address of a service shows as the name of its variable.
 
+#[path = "golden/clauses.rs"]
+mod clauses;
 #[path = "golden/docs.rs"]
 mod docs;
 #[path = "golden/rows.rs"]
@@ -27,7 +29,12 @@ type Outcome = datatest_stable::Result<()>;
 
 /// Runs one command line in `dir` with only the given environment; returns standard output, standard error and the exit code.
 fn kpipe(dir: &Path, line: &str, environment: &BTreeMap<String, String>) -> (String, String, u8) {
-    let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), std::io::empty());
+    kpipe_reading(dir, line, environment, b"")
+}
+
+/// The same with something on standard input.
+fn kpipe_reading(dir: &Path, line: &str, environment: &BTreeMap<String, String>, mut input: &[u8]) -> (String, String, u8) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
     let environment = environment.clone();
     let mut host = Host {
         out: &mut out,
@@ -142,6 +149,8 @@ fn copy_folder(from: &Path, to: &Path) -> Outcome {
 datatest_stable::harness! {
     { test = readme, root = "../examples/01-first-pipeline", pattern = r"pipeline\.yaml$" },
     { test = docs::page, root = "../docs", pattern = r"\.md$" },
+    { test = clauses::case, root = "cases/clauses", pattern = r"\.kcql$" },
+    { test = clauses::page, root = "../docs", pattern = r"kcql-cases\.md$" },
     { test = conversation, root = "cases", pattern = CONVERSATIONS },
     { test = runs::run_case, root = "cases/runs", pattern = r"records\.jsonl$" },
     { test = sample, root = "../examples", pattern = r"pipeline\.yaml$" },

@@ -232,8 +232,6 @@ pub enum OptionValue {
 /// One item of `PK` or `IGNORE`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum OptionColumn {
-    /// `*`: every field.
-    Star,
     /// `a.b.*`: every field below a path.
     StarOf(Path),
     /// `a.b AS c`; the name says nothing in these clauses, but it is kept.

@@ -1,5 +1,7 @@
 //! The clauses of the option table: checked by the form of their value, kept as they are written and as that value.
 
+use std::fmt;
+
 use pest::iterators::Pair;
 
 use super::{Clause, literal};
@@ -9,6 +11,7 @@ use crate::excerpt::shown;
 use crate::keyword;
 use crate::labels::one_of;
 use crate::options::{OptionClause, Shape};
+use crate::print::quoted_part;
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::span::Spanned;
@@ -99,7 +102,8 @@ impl Reader<'_> {
     fn column(&mut self, item: Pair<'_, Rule>) -> Result<Spanned<OptionColumn>, SyntaxError> {
         let span = self.clause.span_of(&item);
         if item.as_rule() == Rule::star {
-            return Ok(Spanned::new(OptionColumn::Star, span));
+            let (expected, found) = ("fields".to_owned(), "`*`".to_owned());
+            return Err(SyntaxError::WrongValue { clause: self.keyword, expected, found, span, replacement: None });
         }
         let inner: Parts<'_> = item.into_inner().collect();
         let star = inner.iter().any(|part| part.as_rule() == Rule::star);
@@ -135,19 +139,16 @@ impl Reader<'_> {
     fn time(&mut self, parts: Parts<'_>) -> Result<OptionValue, SyntaxError> {
         let is_call = parts.iter().any(|part| part.as_rule() == Rule::open);
         let path = parts.into_iter().find(|part| part.as_rule() == Rule::path).ok_or_else(|| self.missing("a field"))?;
+        let path = literal::path(self.clause, path.into_inner(), self.report)?;
         if !is_call {
-            return Ok(OptionValue::Field(literal::path(self.clause, path.into_inner(), self.report)?.node));
+            return Ok(OptionValue::Field(path.node));
         }
-        if path.as_str().eq_ignore_ascii_case("sys_time") {
+        let written = path.span.text(self.clause.source);
+        if written.eq_ignore_ascii_case("sys_time") {
             return Ok(OptionValue::SysTime);
         }
-        Err(SyntaxError::WrongValue {
-            clause: self.keyword,
-            expected: "a field or `sys_time()`".to_owned(),
-            found: shown(path.as_str()),
-            span: self.clause.span_of(&path),
-            replacement: None,
-        })
+        let (expected, found) = ("a field or `sys_time()`".to_owned(), shown(written));
+        Err(SyntaxError::WrongValue { clause: self.keyword, expected, found, span: path.span, replacement: None })
     }
 
     fn fields(&mut self, parts: Parts<'_>) -> Result<Vec<Spanned<Path>>, SyntaxError> {
@@ -182,6 +183,16 @@ pub(super) fn integer(clause: &'static str, min: i64, written: &str, text: &Span
             span: text.span,
             replacement: text.node.parse::<i64>().ok().filter(|number| *number >= min).map(|number| number.to_string()),
         }),
+    }
+}
+
+impl fmt::Display for OptionColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptionColumn::StarOf(path) => write!(f, "{path}.*"),
+            OptionColumn::Field { path, alias: None } => write!(f, "{path}"),
+            OptionColumn::Field { path, alias: Some(alias) } => write!(f, "{path} AS {}", quoted_part(&alias.node)),
+        }
     }
 }
 
@@ -255,7 +266,7 @@ mod tests {
         assert_eq!(value("WITH_LOCK_TIME = -1"), OptionValue::Integer(-1));
         assert_eq!(value("WITHTYPE `a b`.c"), text("a b.c"));
         assert_eq!(value("WITHFORMAT 'Json'"), text("JSON"));
-        assert_eq!(value("WITHTIMESTAMP SYS_TIME()"), OptionValue::SysTime);
+        assert_eq!(value("WITHTIMESTAMP SYS_TIME /* now */ ( )"), OptionValue::SysTime);
         assert_eq!(value("WITHTIMESTAMP a.`b c`"), OptionValue::Field(path(&["a", "b c"])));
         assert_eq!(value("SAMPLE 10 EVERY 5000"), OptionValue::Sample { count: 10, every: 5000 });
     }
@@ -265,9 +276,8 @@ mod tests {
         let field = |names: &[&str], alias: Option<&str>| {
             at(OptionColumn::Field { path: path(names), alias: alias.map(|alias| at(alias.to_owned())) })
         };
-        let columns =
-            vec![field(&["a"], None), at(OptionColumn::StarOf(path(&["b", "c"]))), field(&["d"], Some("e")), at(OptionColumn::Star)];
-        assert_eq!(value("IGNORE a, b.c.*, d AS e, *"), OptionValue::Columns(columns));
+        let columns = vec![field(&["a"], None), at(OptionColumn::StarOf(path(&["b", "c"]))), field(&["d"], Some("e"))];
+        assert_eq!(value("IGNORE a, b.c.*, d AS e"), OptionValue::Columns(columns));
         let text = |text: &str| at(text.to_owned());
         let tags = vec![
             Tag { key: text("a.b"), value: None },
@@ -298,6 +308,8 @@ mod tests {
             ("WITHTAG ('')", "KP0118"),
             ("WITHTYPE ''", "KP0114"),
             ("PK a, ``", "KP0114"),
+            ("PK *", "KP0118"),
+            ("IGNORE a, *", "KP0118"),
             ("IGNORE _.key", "KP0132"),
             ("CLUSTERBY a INTO 0 BUCKETS", "KP0117"),
             ("WITHOFFSET (0, -1)", "KP0117"),

