@@ -147,7 +147,10 @@ pub(super) fn statement(spot: &Spot, typed: &str, facts: &Facts, names: &Names) 
         Due::Word(word) => vec![keyword(word)],
         Due::Target => known(&names.targets, "target").chain(known(&names.sources, "source")).collect(),
         Due::Source => known(&names.sources, "source").chain(known(&names.targets, "target")).collect(),
-        Due::Field(then) => fields(typed, facts).into_iter().chain(then.map(keyword)).collect(),
+        Due::Field(then) => {
+            let folders = spot.seen.last().filter(|clause| *clause == "PARTITIONBY").map(|_| dates(typed)).unwrap_or_default();
+            fields(typed, facts).into_iter().chain(folders).chain(then.map(keyword)).collect()
+        }
         Due::FieldOrClause => fields(typed, facts).into_iter().chain(clauses(spot, facts)).collect(),
         Due::Clause => clauses(spot, facts),
         Due::Format => {
@@ -192,6 +195,13 @@ fn fields(typed: &str, facts: &Facts) -> Vec<Item> {
         Item::new(name.split('.').next().unwrap_or(name), Kind::Field).detail("metadata column")
     });
     own.chain(metadata).collect()
+}
+
+/// Folders of the record's time.
+fn dates(typed: &str) -> Vec<Item> {
+    let is_first = !typed.contains('.') || typed.starts_with("_date");
+    let words = ["_date.daily", "_date.hourly", "_date.`yyyy/MM/dd`"].into_iter().filter(|_| is_first);
+    words.map(|word| Item::new(word, Kind::Field).detail("folders of the record's time")).collect()
 }
 
 fn field_item(field: &Field, prefix: &str) -> Item {

@@ -8,6 +8,7 @@ use kpipe_compiler::plan::{DataType, Field, Schema};
 use kpipe_compiler::report::Report;
 use kpipe_compiler::sources::Sources;
 use kpipe_compiler::yaml::read;
+use kpipe_grammar::ast::Name;
 
 use super::cursor::KeyAt;
 use crate::catalog::catalog;
@@ -79,6 +80,11 @@ impl Facts {
     }
 }
 
+/// A name as a statement writes it.
+fn written(name: Name) -> String {
+    if name.quoted { format!("`{}`", name.text.replace('`', "``")) } else { name.text }
+}
+
 /// The names in the statements of a file: targets and sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
@@ -94,8 +100,8 @@ impl Names {
         for root in read(sources.file(id), &mut Report::default()).roots {
             let Some(kcql) = root.get("kcql").and_then(|entry| entry.value.scalar()) else { continue };
             for statement in kpipe_grammar::parse(&kcql.text).statements {
-                self.targets.insert(statement.target.node.text);
-                self.sources.insert(statement.from.node.text);
+                self.targets.insert(written(statement.target.node));
+                self.sources.insert(written(statement.from.node));
             }
         }
     }

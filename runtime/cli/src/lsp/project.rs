@@ -79,6 +79,13 @@ pub(super) struct Project {
     pub(super) encoding: Encoding,
 }
 
+impl Open {
+    /// Whether it has the keys of one of kpipe's files.
+    pub(super) fn is_ours(&self) -> bool {
+        is_ours(self.kind, &self.text)
+    }
+}
+
 impl Project {
     /// Takes a text, or its new state. False if too many are open.
     pub(super) fn put(&mut self, uri: &str, text: String, version: Option<i64>) -> bool {
@@ -124,7 +131,7 @@ impl Project {
     }
 
     fn check_one(&self, host: &Host<'_>, uri: &str) -> Checked {
-        let Some(open) = self.open.get(uri).filter(|open| is_ours(open.kind, &open.text)) else { return Checked::default() };
+        let Some(open) = self.open.get(uri).filter(|open| open.is_ours()) else { return Checked::default() };
         let (sources, failures) = self.sources(host, uri, open);
         let lookups = HostLookups::new(Arc::clone(&host.env), host.dir.clone());
         let found = kpipe_compiler::compile(&sources, catalog(), &lookups, Mode::Check);

@@ -263,11 +263,14 @@ impl Server {
         let lines = Lines::new(&open.text, self.project.encoding);
         let byte = lines.byte(at.position);
         let shape = shape(open.kind, catalog());
+        if !may_be_ours(open, &shape, byte) {
+            return Ok(Value::Null);
+        }
         let cursor = placed(open, cursor::cursor(&open.text, byte));
         let (items, typed) = match (cursor.slot, statements(&shape, &cursor)) {
             (Slot::Nothing, _) => (Vec::new(), byte..byte),
             (Slot::Value(start), true) => {
-                let start = start.min(byte);
+                let start = text_start(&open.text, start).min(byte);
                 let spot = kcql::spot(&open.text[start..byte]);
                 let typed = start + spot.typed.start..start + spot.typed.end;
                 let (facts, names) = (self.project.facts(open, byte), self.project.names(open));
@@ -279,7 +282,9 @@ impl Server {
             }
             (Slot::Value(_), false) => (complete::values(&shape, &cursor.path, &self.project.connections(host, open)), cursor.typed),
         };
-        let range = lines.span(&(typed.start..typed.end.max(typed.start)));
+        // What is written takes the place of a part of one line.
+        let line = open.text[..byte].rfind('\n').map_or(0, |at| at + 1);
+        let range = lines.span(&(typed.start.clamp(line, byte)..byte));
         let items: Vec<Value> = items.iter().map(|item| item_json(item, range)).collect();
         Ok(json!({ "isIncomplete": false, "items": items }))
     }
@@ -289,12 +294,15 @@ impl Server {
         let lines = Lines::new(&open.text, self.project.encoding);
         let byte = lines.byte(at.position);
         let shape = shape(open.kind, catalog());
+        if !may_be_ours(open, &shape, byte) {
+            return Ok(Value::Null);
+        }
         let end = cursor::word_end(&open.text, byte);
         let cursor = placed(open, cursor::cursor(&open.text, end));
         let found = match cursor.slot {
             Slot::Nothing => None,
             Slot::Value(start) if statements(&shape, &cursor) => {
-                let start = start.min(byte);
+                let start = text_start(&open.text, start).min(byte);
                 kcql::word(&open.text[start..], byte - start).and_then(|word| {
                     let word = start + word.start..start + word.end;
                     Some((hover::word(&open.text[word.start..word.end], &self.project.facts(open, byte))?, word))
@@ -333,6 +341,20 @@ impl Server {
             "edit": { "changes": changes }
         })
     }
+}
+
+/// Whether a file is one of kpipe's or may become one: editors open other YAML too.
+fn may_be_ours(open: &Open, shape: &Shape, byte: usize) -> bool {
+    let known: Vec<&str> = shape.keys().into_iter().map(|key| key.name).collect();
+    let line = open.text[..byte].rfind('\n').map_or(0, |at| at + 1);
+    let is_written_now = |key: &cursor::KeyAt| key.at.start == line;
+    let top = cursor::keys(&open.text, byte).into_iter().filter(|key| key.path.is_empty());
+    open.is_ours() || top.into_iter().all(|key| known.contains(&key.name.as_str()) || is_written_now(&key))
+}
+
+/// Where the statements of a value begin: behind its quote.
+fn text_start(text: &str, start: usize) -> usize {
+    start + usize::from(text.get(start..).is_some_and(|text| text.starts_with(['"', '\''])))
 }
 
 /// Whether the place is a text of statements.

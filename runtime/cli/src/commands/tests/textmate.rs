@@ -49,8 +49,8 @@ fn kcql() -> Value {
         "scopeName": "source.kcql",
         "fileTypes": ["kcql"],
         "patterns": [
-            { "name": "comment.line.double-dash.kcql", "match": "(?<=^|[\\s;])--.*$" },
-            { "name": "comment.block.kcql", "begin": "(?<=^|[\\s;])/\\*", "end": "\\*/" },
+            { "name": "comment.line.double-dash.kcql", "match": "(?:^|(?<=[\\s;]))--.*$" },
+            { "name": "comment.block.kcql", "begin": "(?:^|(?<=[\\s;]))/\\*", "end": "\\*/" },
             { "name": "string.quoted.single.kcql", "begin": "'", "end": "'(?!')|$", "patterns": [{ "name": "constant.character.escape.kcql", "match": "''" }] },
             { "name": "variable.other.quoted.kcql", "match": "`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"" },
             { "name": "keyword.other.clause.kcql", "match": word(&keywords()) },

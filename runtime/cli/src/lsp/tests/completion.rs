@@ -97,9 +97,28 @@ fn statements_are_completed_by_their_clauses() {
     offers(&statement("INSERT INTO a SELECT id FROM orders WITHKEY(^"), &["id"], &["STOREAS"]);
     offers(&statement("INSERT INTO a SELECT id FROM orders STOREAS ^"), &["PARQUET", "JSON"], &["PARTITIONBY"]);
     offers(&statement("INSERT INTO a SELECT id FROM orders PROPERTIES(^"), &["flush.count", "flush.size"], &[]);
+    offers(&statement("INSERT INTO a SELECT id FROM orders PARTITIONBY _da^"), &["_date.daily", "_date.`yyyy/MM/dd`"], &[]);
+    offers(&statement("INSERT INTO a SELECT ^"), &[], &["_date.daily"]);
+    let quoted = PIPELINE.split("kcql:").next().unwrap().to_owned() + "kcql: \"INSERT INTO a SELECT ^\"\n";
+    offers(&quoted, &["id", "country"], &["FROM"]);
     let found = offered(&statement("INSERT INTO a SELECT id FROM orders ^"));
     assert!(found["PARTITIONBY"]["documentation"]["value"].as_str().unwrap().contains("folders"), "{found:?}");
     assert_eq!(offered(&statement("INSERT INTO a SELECT ^"))["id"]["detail"], "bigint not null");
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    assert!(asked("textDocument/completion", "p.yaml", "services:\n  kafka:\n    ^").0.is_null());
+    assert!(asked("textDocument/completion", "p.yaml", "services: {}\nso^").0.is_null());
+    assert!(asked("textDocument/hover", "p.yaml", "services: {}\nver^sion: 3\n").0.is_null());
+    offers("sorce:^", &[], &["kafka"]);
+    offers("version: 1\nso^", &["source"], &["version"]);
+}
+
+#[test]
+fn names_that_need_quotes_are_offered_with_them() {
+    let text = PIPELINE.replace("INSERT INTO lake", "INSERT INTO `my lake` SELECT * FROM `*`; INSERT INTO ^; INSERT INTO lake");
+    offers(&text, &["`my lake`", "`*`", "invoices"], &["my lake"]);
 }
 
 #[test]
