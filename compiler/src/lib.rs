@@ -5,6 +5,7 @@ pub mod codes;
 mod compile;
 pub mod diff;
 pub mod document;
+pub mod fix;
 pub mod lower;
 pub mod names;
 pub mod near;

@@ -21,6 +21,14 @@ pub struct Entry {
     map: Option<Arc<ScalarMap>>,
     labels: Vec<(Location, String)>,
     fixes: Vec<Edit>,
+    suggestions: Vec<Suggestion>,
+}
+
+/// An edit that may be meant, and the text that has to stand there for it.
+#[derive(Debug)]
+struct Suggestion {
+    edit: Edit,
+    written: String,
 }
 
 /// Replaces the bytes at a place.
@@ -67,6 +75,8 @@ pub struct View {
     pub help: Option<String>,
     /// Edits that are safe to apply; all of them together are one fix.
     pub fixes: Vec<Edit>,
+    /// Edits that may be meant: each by itself is one way to go on, and somebody has to choose.
+    pub suggestions: Vec<Edit>,
 }
 
 /// A label and its place in every unit.
@@ -89,7 +99,8 @@ pub struct LabelView {
 impl Entry {
     /// A diagnostic whose labels are bytes of `file`.
     pub fn new(file: FileId, diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
-        Self { file, diagnostic: Box::new(diagnostic), map: None, labels: Vec::new(), fixes: Vec::new() }
+        let (labels, fixes, suggestions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { file, diagnostic: Box::new(diagnostic), map: None, labels, fixes, suggestions }
     }
 
     /// A diagnostic whose labels are bytes of a decoded scalar: a KCQL text.
@@ -108,6 +119,22 @@ impl Entry {
     #[must_use]
     pub fn fix(mut self, at: Location, replacement: impl Into<String>) -> Self {
         self.fixes.push(Edit { at, replacement: replacement.into() });
+        self
+    }
+
+    /// An edit of the decoded text of its scalar, where the file says it in the same way; else the mistake has no fix.
+    #[must_use]
+    pub fn fix_in_scalar(mut self, fix: Option<kpipe_grammar::Fix>) -> Self {
+        let edit = fix.zip(self.map.as_ref()).and_then(|(fix, map)| map.edit(fix.span, &fix.replacement));
+        self.fixes.extend(edit.map(|(at, replacement)| Edit { at, replacement }));
+        self
+    }
+
+    /// An edit that may be meant, in place of `written`. It is only shown where the file has this text at the place, letter by letter.
+    #[must_use]
+    pub fn suggest(mut self, at: Location, written: impl Into<String>, replacement: impl Into<String>) -> Self {
+        let edit = Edit { at, replacement: replacement.into() };
+        self.suggestions.push(Suggestion { edit, written: written.into() });
         self
     }
 
@@ -156,6 +183,12 @@ impl Entry {
             secondary: labels.collect(),
             help: self.diagnostic.help().map(|help| help.to_string()),
             fixes: self.fixes.clone(),
+            suggestions: self
+                .suggestions
+                .iter()
+                .filter(|one| sources.text(one.edit.at) == one.written)
+                .map(|one| one.edit.clone())
+                .collect(),
         }
     }
 }
@@ -184,6 +217,12 @@ impl Report {
         self.secrets.push(at);
     }
 
+    /// True if anything of this place is masked.
+    fn is_secret(&self, at: Location) -> bool {
+        let end = at.span.end.max(at.span.start + 1);
+        self.secrets.iter().any(|secret| secret.file == at.file && secret.span.start < end && at.span.start < secret.span.end)
+    }
+
     /// The diagnostics in the order they were found.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
@@ -206,6 +245,13 @@ impl Report {
     #[must_use]
     pub fn views(&self, sources: &Sources) -> Vec<View> {
         let mut views: Vec<View> = self.entries.iter().map(|entry| entry.view(sources)).collect();
+        for view in &mut views {
+            // An edit of a secret would show it, or put it where nobody looks for it.
+            if view.fixes.iter().any(|edit| self.is_secret(edit.at)) {
+                view.fixes.clear();
+            }
+            view.suggestions.retain(|edit| !self.is_secret(edit.at));
+        }
         views.sort_by_cached_key(|view| (position(view), view.severity, view.code.clone()));
         let mut seen = HashSet::new();
         views.retain(|view| seen.insert((position(view), view.code.clone(), view.message.clone())));
@@ -317,7 +363,7 @@ mod tests {
     use thiserror::Error;
 
     use super::*;
-    use crate::yaml::{Segment, YamlError};
+    use crate::yaml::{Segment, Style, YamlError};
 
     #[derive(Debug, Error, Diagnostic)]
     #[error("{message}")]
@@ -391,7 +437,7 @@ mod tests {
     fn labels_of_a_scalar_are_mapped_into_the_file() {
         let (sources, first, _) = sources();
         let segments = vec![Segment { decoded: Span::new(0, 3), source: Span::new(4, 7), whole: false }];
-        let map = Arc::new(ScalarMap::new(Location::new(first, Span::new(4, 7)), segments));
+        let map = Arc::new(ScalarMap::new(Location::new(first, Span::new(4, 7)), Style::Literal, segments));
         let view = Entry::mapped(&map, Minor { message: "minor", span: Span::new(1, 2) }).view(&sources);
         let primary = view.primary.unwrap();
         assert_eq!((primary.span, primary.begin.to_string().as_str()), (Span::new(5, 6), "2:2"));
@@ -423,6 +469,36 @@ mod tests {
             assert_eq!(&masked.text[masked.span(Span::new(start, end))], shown);
         }
         assert_eq!(masked.span(Span::new(20, 20)), 27..27, "behind the mask");
+    }
+
+    #[test]
+    fn an_edit_of_a_secret_is_no_fix() {
+        let (sources, first, _) = sources();
+        let fixes = |start: usize, end: usize| {
+            let mut report = Report::default();
+            report.mask(Location::new(first, Span::new(4, 7)));
+            let at = Location::new(first, Span::new(start, end));
+            report.push(Entry::new(first, tab(1)).fix(at, "x"));
+            report.views(&sources)[0].fixes.len()
+        };
+        for (start, end) in [(4, 7), (0, 5), (6, 9), (5, 6), (4, 4), (5, 5)] {
+            assert_eq!(fixes(start, end), 0, "{start}..{end}");
+        }
+        for (start, end) in [(0, 4), (7, 9), (0, 0), (7, 7)] {
+            assert_eq!(fixes(start, end), 1, "{start}..{end}");
+        }
+    }
+
+    #[test]
+    fn a_suggestion_needs_the_text_that_it_replaces() {
+        let (sources, first, _) = sources();
+        let at = Location::new(first, Span::new(0, 3));
+        let suggested = |written: &str| Entry::new(first, tab(1)).suggest(at, written, "two").view(&sources).suggestions.len();
+        assert_eq!((suggested("one"), suggested("ONE"), suggested("on")), (1, 0, 0));
+        let mut report = Report::default();
+        report.push(Entry::new(first, tab(1)).suggest(at, "one", "two"));
+        report.mask(at);
+        assert!(report.views(&sources)[0].suggestions.is_empty(), "of a secret");
     }
 
     #[test]

@@ -126,6 +126,17 @@ impl Sources {
         id
     }
 
+    /// The same files with other texts, in the order of their ids.
+    #[must_use]
+    pub fn with_texts(&self, texts: impl IntoIterator<Item = String>) -> Self {
+        let mut sources =
+            Self { pipelines: self.pipelines.clone(), connections: self.connections, profile: self.profile, files: Vec::new() };
+        for (file, text) in self.files.iter().zip(texts) {
+            sources.push(file.name.clone(), text);
+        }
+        sources
+    }
+
     fn push(&mut self, name: String, text: String) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
         self.files.push(SourceFile { id, name, text, lines: OnceLock::new() });
@@ -277,6 +288,15 @@ mod tests {
         let mut sources = Sources::new();
         let id = sources.add("a.yaml", "\u{feff}a: 1");
         assert_eq!(sources.file(id).line_column(3).to_string(), "1:1");
+    }
+
+    #[test]
+    fn other_texts_stand_in_the_same_files() {
+        let mut sources = Sources::new();
+        let (pipeline, shared) = (sources.add("a.yaml", "x"), sources.add_connections("connections.yaml", "y"));
+        let other = sources.with_texts(["1".to_owned(), "2".to_owned()]);
+        assert_eq!((other.file(pipeline).text.as_str(), other.file(shared).text.as_str()), ("1", "2"));
+        assert_eq!((other.pipelines().count(), other.connections().map(|file| file.name.as_str())), (1, Some("connections.yaml")));
     }
 
     #[test]

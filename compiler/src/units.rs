@@ -65,6 +65,44 @@ pub fn duration_pattern() -> String {
     format!("^ *({}) *$", (0..units.len()).map(first).collect::<Vec<_>>().join("|"))
 }
 
+/// Words for units of time, and the unit.
+const TIME_WORDS: [(&[&str], &str); 5] = [
+    (&["msec", "msecs", "millis", "millisecond", "milliseconds"], "ms"),
+    (&["sec", "secs", "second", "seconds"], "s"),
+    (&["min", "mins", "minute", "minutes"], "m"),
+    (&["hr", "hrs", "hour", "hours"], "h"),
+    (&["day", "days"], "d"),
+];
+/// The same for sizes.
+const SIZE_WORDS: [(&[&str], &str); 7] = [
+    (&["byte", "bytes"], "B"),
+    (&["kilobyte", "kilobytes"], "KB"),
+    (&["megabyte", "megabytes"], "MB"),
+    (&["gigabyte", "gigabytes"], "GB"),
+    (&["kibibyte", "kibibytes"], "KiB"),
+    (&["mebibyte", "mebibytes"], "MiB"),
+    (&["gibibyte", "gibibytes"], "GiB"),
+];
+
+/// A time with its unit written as a word, as it should be: `10 minutes` as `10m`.
+#[must_use]
+pub fn meant_duration(text: &str) -> Option<String> {
+    meant(text, &TIME_WORDS)
+}
+
+/// The same of a size.
+#[must_use]
+pub fn meant_bytes(text: &str) -> Option<String> {
+    meant(text, &SIZE_WORDS)
+}
+
+fn meant(text: &str, units: &[(&[&str], &str)]) -> Option<String> {
+    let (number, unit) = split(text.trim())?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let (_, short) = units.iter().find(|(words, _)| words.contains(&unit.as_str()))?;
+    Some(format!("{number}{short}"))
+}
+
 /// The number at the beginning and the rest.
 fn split(text: &str) -> Option<(u64, &str)> {
     let length = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -77,6 +115,21 @@ mod tests {
 
     use super::*;
     use crate::plan::wording::{show_bytes, show_ms};
+
+    #[test]
+    fn units_that_are_words_are_understood_where_there_is_no_doubt() {
+        for (text, meant) in [("10 minutes", "10m"), ("1sec", "1s"), ("2 Hours", "2h"), ("500 millis", "500ms"), ("3 days", "3d")] {
+            assert_eq!(meant_duration(text).as_deref(), Some(meant), "{text}");
+            assert!(parse_duration_ms(text).is_none() && parse_duration_ms(meant).is_some(), "{text}");
+        }
+        for (text, meant) in [("64 megabytes", "64MB"), ("1 gibibyte", "1GiB"), ("7bytes", "7B")] {
+            assert_eq!(meant_bytes(text).as_deref(), Some(meant), "{text}");
+            assert!(parse_bytes(text).is_none() && parse_bytes(meant).is_some(), "{text}");
+        }
+        for text in ["5", "64M", "1 month", "x minutes", "-1 day", "1 hour 2 minutes"] {
+            assert_eq!((meant_duration(text), meant_bytes(text)), (None, None), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_have_binary_and_decimal_units() {

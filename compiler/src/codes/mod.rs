@@ -35,6 +35,76 @@ pub struct Page {
     pub why: &'static str,
 }
 
+impl Page {
+    /// All of it below its title, without marks.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let example = if self.example.is_empty() { String::new() } else { format!("\n\nExample:\n\n{}", self.example) };
+        let why = if self.why.is_empty() { String::new() } else { format!("\n\nWhy: {}", self.why) };
+        format!("{}{example}\n\nFix: {}{why}\n", self.meaning, self.fix)
+    }
+
+    /// All of it below its title, as Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text = format!("{}\n", self.meaning);
+        if !self.example.is_empty() {
+            let example: String = self.example.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect();
+            text.push_str(&format!("\n```{}\n{example}```\n", language(&example)));
+        }
+        for (word, part) in [("Fix", self.fix), ("Why", self.why)] {
+            if !part.is_empty() {
+                text.push_str(&format!("\n**{word}:** {part}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// What an example is written in: statements begin with a capital.
+fn language(example: &str) -> &'static str {
+    match example.trim_start().chars().next() {
+        Some('$' | '{') => "text",
+        Some(first) if first.is_uppercase() => "sql",
+        Some(_) | None => "yaml",
+    }
+}
+
+/// What the codes of a range are about, by their first two digits.
+const RANGES: [(&str, &str); 11] = [
+    ("01", "KCQL text"),
+    ("02", "YAML and its keys"),
+    ("03", "Names and references"),
+    ("04", "Types and schemas"),
+    ("05", "Compatibility and promises"),
+    ("06", "Paths and objects"),
+    ("07", "Secrets"),
+    ("08", "The environment"),
+    ("09", "Plans and state"),
+    ("10", "Running"),
+    ("99", "Bugs"),
+];
+
+/// All pages as one document.
+#[must_use]
+pub fn book() -> String {
+    let mut text = String::from(
+        "# Codes\n\nEvery message has a code, and every code a page. `kpipe explain KP0107` prints one, `kpipe explain` lists them. A code never changes its \
+         meaning\nand is never given to something else. This document is made from the registry (`compiler/src/codes`); a test compares them.\n",
+    );
+    for (range, about) in RANGES {
+        let pages: Vec<&Page> = pages().iter().filter(|page| page.code[2..].starts_with(range)).collect();
+        if pages.is_empty() {
+            continue;
+        }
+        text.push_str(&format!("\n## {about}\n"));
+        for page in pages {
+            text.push_str(&format!("\n### {}: {}\n\n{}", page.code, page.title, page.markdown()));
+        }
+    }
+    text
+}
+
 /// Every page, in the order of the codes.
 #[must_use]
 pub fn pages() -> &'static [Page] {

@@ -120,19 +120,12 @@ fn check_kcql(kcql: &KcqlText, report: &mut Report) {
     let parsed = kpipe_grammar::parse(&kcql.text);
     for error in parsed.errors {
         let fix = error.fix();
-        push_kcql(kcql, Entry::mapped(&kcql.map, error), fix, report);
+        report.push(Entry::mapped(&kcql.map, error).fix_in_scalar(fix));
     }
     for warning in parsed.warnings {
         let fix = warning.fix();
-        push_kcql(kcql, Entry::mapped(&kcql.map, warning), fix, report);
+        report.push(Entry::mapped(&kcql.map, warning).fix_in_scalar(fix));
     }
-}
-
-fn push_kcql(kcql: &KcqlText, entry: Entry, fix: Option<kpipe_grammar::Fix>, report: &mut Report) {
-    report.push(match fix {
-        Some(fix) => entry.fix(kcql.locate(fix.span), fix.replacement),
-        None => entry,
-    });
 }
 
 /// A pipeline has one home: a second definition is shown with the first.

@@ -67,10 +67,11 @@ impl Context<'_> {
         self.report.push(Entry::new(at.file, error));
     }
 
-    /// Reports a mistake with a fix.
+    /// Reports a mistake with a fix. What a reference or an alias stands for is not here, so nothing is put in its place.
     pub(crate) fn error_with_fix(&mut self, at: Location, error: DocumentError, fix: Option<(Location, String)>) {
         let entry = Entry::new(at.file, error);
-        self.report.push(match fix {
+        let is_here = |text: &str| !text.contains("${") && !text.starts_with('*');
+        self.report.push(match fix.filter(|(place, _)| is_here(self.sources.text(*place))) {
             Some((place, replacement)) => entry.fix(place, replacement),
             None => entry,
         });
@@ -111,7 +112,7 @@ impl Context<'_> {
         if absent {
             return Err(Absent);
         }
-        let (text, map) = builder.finish(node.at);
+        let (text, map) = builder.finish(node.at, scalar.style);
         Ok(Resolved { text, map: Some(map), plain: !replaced && scalar.style == Style::Plain, replaced })
     }
 
@@ -223,11 +224,15 @@ impl Context<'_> {
             let span = Span::new(open, open + length + 1);
             match reference(&text[open + 2..open + length]) {
                 Ok(reference) => parts.push(Part::Reference(span, reference)),
-                Err((label, help)) => {
+                Err(Unknown { label, help, meant }) => {
                     wrong = true;
                     let at = map.locate(span);
                     let reference = span.text(text).to_owned();
-                    self.error(at, DocumentError::UnknownReference { reference, label, span: at.span, help });
+                    let error = DocumentError::UnknownReference { reference, label, span: at.span, help };
+                    // Only its scheme is another one, so it is written like what stands there.
+                    let meant = meant.filter(|_| self.sources.text(at) == span.text(text));
+                    let entry = Entry::new(at.file, error);
+                    self.report.push(meant.into_iter().fold(entry, |entry, meant| entry.fix(at, meant)));
                 }
             }
             (done, from) = (span.end, span.end);
@@ -252,25 +257,42 @@ const KNOWN: &str = "references are `${env:NAME}` and `${file:/path}`; `$${` sta
 /// A text that holds a reference, as a regular expression; after `$$` there is none.
 pub(crate) const REFERENCE_PATTERN: &str = "(^|[^$])[$][{](env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)[}]";
 
-/// What stands between `${` and `}`; else a label and a help.
-fn reference(inner: &str) -> Result<Reference, (String, String)> {
+/// Why something is no reference, and what it surely meant.
+struct Unknown {
+    label: String,
+    help: String,
+    meant: Option<String>,
+}
+
+impl Unknown {
+    fn new(label: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { label: label.into(), help: help.into(), meant: None }
+    }
+
+    /// `${evn:X}`, which is `${env:X}`.
+    fn meant(meant: String, is_certain: bool) -> Self {
+        Self { meant: is_certain.then(|| meant.clone()), ..Self::new(format!("did you mean `{meant}`?"), KNOWN) }
+    }
+}
+
+/// What stands between `${` and `}`.
+fn reference(inner: &str) -> Result<Reference, Unknown> {
     let Some((scheme, rest)) = inner.split_once(':') else {
-        return Err((format!("did you mean `${{env:{inner}}}`?"), KNOWN.to_owned()));
+        return Err(Unknown::meant(format!("${{env:{inner}}}"), is_variable(inner)));
     };
     match scheme {
         "env" if is_variable(rest) => Ok(Reference::Env(rest.to_owned())),
-        "env" => Err(("not the name of a variable".to_owned(), "a name is letters, digits and `_`, and has no default here".to_owned())),
+        "env" => Err(Unknown::new("not the name of a variable", "a name is letters, digits and `_`, and has no default here")),
         "file" if !rest.is_empty() => Ok(Reference::File(rest.to_owned())),
-        "file" => Err(("no path".to_owned(), KNOWN.to_owned())),
+        "file" => Err(Unknown::new("no path", KNOWN)),
         "vault" | "aws-sm" | "aws-ssm" | "gcp-sm" | "azure-kv" | "exec" => {
-            Err(("known, but not supported yet".to_owned(), format!("{KNOWN}; a file may be written by an agent of the secret store")))
+            let help = format!("{KNOWN}; a file may be written by an agent of the secret store");
+            Err(Unknown::new("known, but not supported yet", help))
         }
-        _ => {
-            let near = crate::near::near(scheme, ["env", "file"]);
-            let label =
-                near.first().map_or("unknown kind of reference".to_owned(), |scheme| format!("did you mean `${{{scheme}:{rest}}}`?"));
-            Err((label, KNOWN.to_owned()))
-        }
+        _ => Err(match crate::near::near(scheme, ["env", "file"]).as_slice() {
+            [] => Unknown::new("unknown kind of reference", KNOWN),
+            [scheme, others @ ..] => Unknown::meant(format!("${{{scheme}:{rest}}}"), others.is_empty()),
+        }),
     }
 }
 

@@ -227,8 +227,7 @@ impl<'a> Context<'a> {
             return None;
         }
         let Some(connection) = shared.connections.get(name.as_str()) else {
-            let (label, help) = shared.connection_words(&name);
-            self.error(at, DocumentError::UnknownConnection { name, label, span: at.span, help });
+            self.unknown_connection(&name, at, shared);
             return None;
         };
         Some((Located::new(name, at), *connection))

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::DocumentError;
 use crate::catalog::OptionSpec;
 use crate::near::{near, one_of};
+use crate::report::Entry;
 use crate::sources::Location;
 
 /// A mapping of the file and the keys that are known below it.
@@ -30,6 +31,22 @@ pub(super) struct Stray<'a> {
     pub(super) prefix: String,
     /// The key of the mapping it stands in.
     pub(super) parent: Option<Location>,
+}
+
+/// What a key may have meant.
+struct Meant {
+    label: String,
+    /// The key, if there is one that can stand in the same place.
+    key: Option<String>,
+    fix: Fix,
+}
+
+/// How sure that is.
+enum Fix {
+    /// The key of [`Meant`], if there is one.
+    Certain,
+    /// Somebody has to look, or to choose.
+    OneOf(Vec<String>),
 }
 
 /// Words of other systems and what kpipe calls them. The second is a path below a connector, or a root key.
@@ -106,6 +123,31 @@ pub(super) const SYNONYMS: &[(&str, &str)] = &[
     ("directory", "dir"),
 ];
 
+/// Those whose values are written in another way there: the key alone would not be right.
+const OTHER_VALUES: &[&str] = &[
+    "sasl.jaas.config",
+    "security.protocol",
+    "ssl.truststore.location",
+    "ssl.keystore.location",
+    "linger.ms",
+    "size",
+    "batch.size",
+    "rotate.interval.ms",
+    "rotate.schedule.interval.ms",
+    "connect.s3.vhost.bucket",
+    "format.class",
+    "partitioner.class",
+    "partition.field.name",
+    "path.format",
+    "partition.duration.ms",
+    "timestamp.extractor",
+    "hosts",
+    "host",
+    "broker",
+    "connect.mqtt.hosts",
+    "connect.mqtt.keep.alive",
+];
+
 /// The same for keys of the document itself.
 const ROOT_SYNONYMS: &[(&str, &str)] = &[
     ("name", "pipeline"),
@@ -148,7 +190,7 @@ impl Context<'_> {
             self.error(stray.at, error);
             return None;
         }
-        let (label, fix) = self.meant(here, stray);
+        let Meant { label, key: meant, fix } = self.meant(here, stray);
         let error = DocumentError::UnknownKey {
             key: stray.key.to_string(),
             parent: if full.is_empty() { here.root.to_owned() } else { format!("`{full}`") },
@@ -156,13 +198,20 @@ impl Context<'_> {
             span: stray.at.span,
             help: said_in_kcql(here, stray).map_or_else(|| allowed(here, &stray.prefix), str::to_owned),
         };
-        let meant = fix.as_ref().map(|key| join(&stray.prefix, key));
-        self.error_with_fix(stray.at, error, fix.map(|fix| (stray.at, fix)));
-        meant
+        let path = meant.as_ref().map(|key| join(&stray.prefix, key));
+        let entry = Entry::new(stray.at.file, error);
+        // A part of a path in a profile, and a key that came through an alias, stand for more than themselves.
+        let is_whole = self.sources.text(stray.at).trim_matches(['"', '\'']) == stray.key;
+        self.report.push(match fix {
+            Fix::Certain => meant.filter(|_| is_whole).into_iter().fold(entry, |entry, key| entry.fix(stray.at, key)),
+            Fix::OneOf(keys) => keys.into_iter().fold(entry, |entry, key| entry.suggest(stray.at, stray.key.as_ref(), key)),
+        });
+        path
     }
 
-    /// A label, and the key to write if it can be written in the same place.
-    fn meant(&self, here: Home<'_>, stray: &Stray<'_>) -> (String, Option<String>) {
+    /// What a key may have meant.
+    fn meant(&self, here: Home<'_>, stray: &Stray<'_>) -> Meant {
+        let nothing = |label: String| Meant { label, key: None, fix: Fix::OneOf(Vec::new()) };
         let synonyms = if here.base.is_empty() { ROOT_SYNONYMS } else { SYNONYMS };
         let lower = stray.key.to_ascii_lowercase();
         let known = |path: &str| here.base.is_empty() || here.specs.iter().any(|spec| spec.path == path);
@@ -170,19 +219,24 @@ impl Context<'_> {
             let (parent, own) = path.rsplit_once('.').unwrap_or(("", path));
             let sibling = parent == stray.prefix;
             let name = if sibling { own } else { *path };
-            return (format!("in kpipe this is called `{name}`"), sibling.then(|| name.to_owned()));
+            let key = sibling.then(|| name.to_owned());
+            let fix = if OTHER_VALUES.contains(&lower.as_str()) { Fix::OneOf(key.iter().cloned().collect()) } else { Fix::Certain };
+            return Meant { label: format!("in kpipe this is called `{name}`"), key, fix };
         }
         let dotted = join(&stray.prefix, &stray.key);
         if stray.key.contains('.') && known(&dotted) {
             let nested = stray.key.replace('.', ": { ");
-            return (format!("keys are nested: `{nested}: ...{}`", " }".repeat(stray.key.matches('.').count())), None);
+            return nothing(format!("keys are nested: `{nested}: ...{}`", " }".repeat(stray.key.matches('.').count())));
         }
         let keys = children(here, &stray.prefix);
         let near = near(&stray.key, keys.iter().copied());
         match near.as_slice() {
-            [] => ("nobody reads this".to_owned(), None),
-            [only] => (format!("did you mean `{only}`?"), Some((*only).to_owned())),
-            several => (format!("did you mean {}?", one_of(several.iter().copied())), None),
+            [] => nothing("nobody reads this".to_owned()),
+            [only] => Meant { label: format!("did you mean `{only}`?"), key: Some((*only).to_owned()), fix: Fix::Certain },
+            several => {
+                let label = format!("did you mean {}?", one_of(several.iter().copied()));
+                Meant { label, key: None, fix: Fix::OneOf(several.iter().map(|key| (*key).to_owned()).collect()) }
+            }
         }
     }
 

@@ -145,18 +145,18 @@ impl<'n> Shared<'n> {
         for (name, entry) in &self.profile.pipelines {
             if !pipelines.contains(name) {
                 let near = near(name, pipelines.iter().copied());
+                let fix = (near.len() == 1).then(|| (entry.at, near[0].to_owned()));
                 let label = if near.is_empty() { "no pipeline of this name".to_owned() } else { format!("did you mean {}?", one_of(near)) };
                 let help = format!("pipelines of this run: {}", one_of(pipelines.iter().copied()).replace(" or ", ", "));
                 let error = DocumentError::ProfilePipeline { name: (*name).to_owned(), label, span: entry.at.span, help };
-                context.error(entry.at, error);
+                context.error_with_fix(entry.at, error, fix);
             }
         }
         for (name, connection) in self.profile.connections.iter().filter(|(name, _)| !self.is_broken(name)) {
             match self.connections.get(name) {
                 None => {
                     let at = connection.name_at;
-                    let (label, help) = self.connection_words(name);
-                    context.error(at, DocumentError::UnknownConnection { name: (*name).to_owned(), label, span: at.span, help });
+                    context.unknown_connection(name, at, self);
                 }
                 Some(own) if own.entry.key != connection.entry.key => {
                     let error = DocumentError::ProfileConnector {
@@ -177,22 +177,23 @@ impl<'n> Shared<'n> {
     pub(crate) fn is_broken(&self, name: &str) -> bool {
         self.broken.contains(name)
     }
+}
 
-    /// A label and a help for a connection that does not exist.
-    pub(crate) fn connection_words(&self, name: &str) -> (String, String) {
-        let names: Vec<&str> = self.connections.keys().copied().collect();
+impl Context<'_> {
+    /// Says that a connection does not exist.
+    pub(super) fn unknown_connection(&mut self, name: &str, at: Location, shared: &Shared<'_>) {
+        let names: Vec<&str> = shared.connections.keys().copied().collect();
         let near = near(name, names.iter().copied());
+        let fix = (near.len() == 1).then(|| (at, near[0].to_owned()));
         let label = if near.is_empty() { "no connection of this name".to_owned() } else { format!("did you mean {}?", one_of(near)) };
         let help = if names.is_empty() {
             "connections stand in connections.yaml: `connections: { main: { kafka: { brokers: [...] } } }`".to_owned()
         } else {
             format!("connections: {}", names.join(", "))
         };
-        (label, help)
+        self.error_with_fix(at, DocumentError::UnknownConnection { name: name.to_owned(), label, span: at.span, help }, fix);
     }
-}
 
-impl Context<'_> {
     /// The entries of a shared file whose keys are known.
     fn sections<'n>(&mut self, root: &'n Node, what: &'static str, keys: &'static [OptionSpec]) -> Vec<&'n Entry> {
         let here = Home { base: "", root: what, specs: keys };

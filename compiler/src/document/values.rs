@@ -10,7 +10,7 @@ use crate::catalog::{OptionKind, OptionSpec};
 use crate::near::{near, one_of};
 use crate::plan::{OptionValue, SecretRef};
 use crate::sources::Location;
-use crate::units::{parse_bytes, parse_duration_ms};
+use crate::units::{meant_bytes, meant_duration, parse_bytes, parse_duration_ms};
 use crate::yaml::{Node, Scalar, Value};
 
 /// A value that is being read.
@@ -333,8 +333,9 @@ impl Context<'_> {
 
     fn unit(&mut self, slot: Slot<'_>, at: Location, found: &str, words: (&'static str, &'static str, &'static str)) -> Absent {
         let (expected, label, help) = words;
+        let meant = if matches!(slot.kind, OptionKind::Bytes { .. }) { meant_bytes(found) } else { meant_duration(found) };
         let (key, found) = (slot.key.to_owned(), cut(found));
-        self.error(at, DocumentError::Unit { key, expected, found, span: at.span, label, help });
+        self.error_with_fix(at, DocumentError::Unit { key, expected, found, span: at.span, label, help }, meant.map(|meant| (at, meant)));
         Absent
     }
 

@@ -54,11 +54,11 @@ pub fn lower(document: &Document, sampled: Option<&Schema>, report: &mut Report)
     let map = &document.kcql.map;
     for error in parsed.errors {
         let fix = error.fix();
-        report.push(with_fix(Entry::mapped(map, error), document, fix));
+        report.push(Entry::mapped(map, error).fix_in_scalar(fix));
     }
     for warning in parsed.warnings {
         let fix = warning.fix();
-        report.push(with_fix(Entry::mapped(map, warning), document, fix));
+        report.push(Entry::mapped(map, warning).fix_in_scalar(fix));
     }
     let mut scope = Scope::new(document, sampled, report)?;
     scope.find_schema();
@@ -76,13 +76,6 @@ pub fn lower(document: &Document, sampled: Option<&Schema>, report: &mut Report)
     let places = Places::of(document, &parsed.statements);
     let complete = complete && !scope.failed() && !scope.is_unknown();
     pipeline.filter(|_| complete).map(|pipeline| Lowered { pipeline, places })
-}
-
-fn with_fix(entry: Entry, document: &Document, fix: Option<kpipe_grammar::Fix>) -> Entry {
-    match fix {
-        Some(fix) => entry.fix(document.kcql.locate(fix.span), fix.replacement),
-        None => entry,
-    }
 }
 
 /// One statement; `None` if anything about it is wrong or unknown.

@@ -265,9 +265,8 @@ fn parse_pattern(scope: &mut Scope<'_>, item: &Item, text: &str, naming: Naming)
         Naming::Kpipe | Naming::Lenses => TimePattern::parse(text),
     };
     let place = |scope: &Scope<'_>, at: At| match item.pattern {
-        // The marks around a pattern are part of its span, not of its text.
         Some(span) => {
-            let start = span.start + usize::from(span.len() == text.len() + 2);
+            let start = inside(span, text);
             scope.at(Span::new(start + at.start, start + at.end))
         }
         None => item.path.at,
@@ -276,10 +275,13 @@ fn parse_pattern(scope: &mut Scope<'_>, item: &Item, text: &str, naming: Naming)
         Ok(pattern) => {
             for trap in pattern.traps() {
                 let at = place(scope, trap.at);
-                scope.warn(
-                    PartitionError::Trap { meant: meant(text, pattern.traps()), kind: trap.kind },
-                    [(at, "these letters".to_owned())],
-                );
+                let whole = meant(text, pattern.traps());
+                let fix = item.pattern.and_then(|span| {
+                    let start = inside(span, text) + trap.at.start;
+                    scope.edit(Span::new(start, start + trap.at.end - trap.at.start), whole.get(trap.at.start..trap.at.end)?)
+                });
+                let error = PartitionError::Trap { meant: whole, kind: trap.kind };
+                scope.warn_with_fix(error, [(at, "these letters".to_owned())], fix);
             }
             Some(pattern)
         }
@@ -289,6 +291,11 @@ fn parse_pattern(scope: &mut Scope<'_>, item: &Item, text: &str, naming: Naming)
             None
         }
     }
+}
+
+/// Where a text begins: the marks around it are part of its span.
+fn inside(span: Span, text: &str) -> usize {
+    span.start + usize::from(span.len() == text.len() + 2)
 }
 
 /// A pattern with the usual letter in place of each that is hardly meant.

@@ -1,14 +1,14 @@
 //! PROPERTIES: the options of a sink under their KCQL names.
 
 use kpipe_grammar::ast::Property;
-use kpipe_grammar::span::Spanned;
+use kpipe_grammar::span::{Span, Spanned};
 use miette::Diagnostic;
 use thiserror::Error;
 
 use super::scope::Scope;
 use super::setting::SettingValue;
 use crate::catalog::{OptionKind, PropertySpec};
-use crate::near::{nearest, one_of};
+use crate::near::{near, one_of};
 use crate::plan::wording::{show_bytes, show_ms};
 use crate::sources::Location;
 use crate::units::{parse_bytes, parse_duration_ms};
@@ -106,7 +106,7 @@ pub(super) fn read(scope: &mut Scope<'_>, clause: Option<&Spanned<Vec<Property>>
     for property in &clause.node {
         let key = property.key.node.to_lowercase();
         let Some(spec) = scope.sink.properties.iter().find(|spec| spec.key == key) else {
-            unknown(scope, key, scope.at(property.key.span));
+            unknown(scope, key, property.key.span);
             continue;
         };
         let at = scope.at(property.value.span);
@@ -123,15 +123,21 @@ pub(super) fn read(scope: &mut Scope<'_>, clause: Option<&Spanned<Vec<Property>>
     properties
 }
 
-fn unknown(scope: &mut Scope<'_>, key: String, at: Location) {
+fn unknown(scope: &mut Scope<'_>, key: String, span: Span) {
+    let at = scope.at(span);
     if LATER.contains(&key.as_str()) {
         return scope.error(PropertyError::NotYet { key }, [(at, "not built yet".to_owned())]);
     }
     let known: Vec<&str> = scope.sink.properties.iter().map(|spec| spec.key).collect();
-    let near = nearest(&key, known.iter().copied());
-    let label = near.map_or("no such property".to_owned(), |near| format!("did you mean `{near}`?"));
+    let several = near(&key, known.iter().copied());
+    let label = several.first().map_or("no such property".to_owned(), |near| format!("did you mean `{near}`?"));
+    let near = if let [only] = several[..] { Some(only) } else { None };
     let help = format!("it has {}", one_of(known.iter().copied()).replace(" or ", " and "));
-    scope.error(PropertyError::Unknown { sink: scope.sink_name(), key, help }, [(at, label)]);
+    // The marks around a key are part of its span.
+    let marks = usize::from(span.len() == key.len() + 2);
+    let inside = Span::new(span.start + marks, span.end - marks);
+    let fix = near.filter(|_| inside.len() == key.len()).and_then(|near| scope.edit(inside, near));
+    scope.error_with_fix(PropertyError::Unknown { sink: scope.sink_name(), key, help }, [(at, label)], fix);
 }
 
 /// The value, or what it should be.

@@ -252,7 +252,7 @@ impl Scope<'_> {
             FieldError::Unknown { part, nearest, count } => {
                 let above = path.names[skip..skip + part].join(".");
                 let owner = format!("`{}`", if above.is_empty() { &self.from } else { &above });
-                let label = match nearest {
+                let label = match &nearest {
                     Some((name, data_type)) => format!("did you mean `{name}` ({data_type})?"),
                     None => "no such field".to_owned(),
                 };
@@ -260,7 +260,8 @@ impl Scope<'_> {
                 let mut labels = vec![(path.part_at(skip + part), label)];
                 labels.extend(self.declared_at());
                 let field = path.names[skip + part].clone();
-                self.error(ResolveError::UnknownField { owner, field, help }, labels);
+                let near = nearest.map(|(name, _)| name).filter(|name| is_bare(name));
+                self.error_suggesting(ResolveError::UnknownField { owner, field: field.clone(), help }, labels, &field, near.as_deref());
             }
             FieldError::NotAStruct { part, data_type } => {
                 let mut labels = vec![(path.part_at(skip + part), data_type.clone())];
@@ -275,6 +276,11 @@ impl Scope<'_> {
     pub(super) fn declared_at(&self) -> Option<Label> {
         self.schema.as_ref().map(|schema| (schema.at, schema.origin.clone()))
     }
+}
+
+/// True for a name that needs no marks wherever it stands.
+fn is_bare(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn field_list(fields: &[crate::plan::Field], count: usize) -> String {

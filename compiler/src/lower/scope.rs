@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use crate::catalog::{SinkSpec, SourceSpec};
 use crate::document::{Document, EndpointDoc};
 use crate::plan::{Naming, OptionValue, Schema};
-use crate::report::{Entry, Report};
+use crate::report::{Edit, Entry, Report};
 use crate::sources::Location;
 
 /// Options of a source that a statement's meaning hangs on.
@@ -75,18 +75,59 @@ impl<'a> Scope<'a> {
 
     /// Reports a mistake; its first label is the place it is about.
     pub(super) fn error(&mut self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) {
-        self.failed = true;
-        self.say(diagnostic, labels);
+        self.error_with_fix(diagnostic, labels, None);
     }
 
     /// Reports something to think about.
     pub(super) fn warn(&mut self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) {
-        self.say(diagnostic, labels);
+        self.warn_with_fix(diagnostic, labels, None);
     }
 
-    fn say(&mut self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) {
+    fn entry(&self, diagnostic: impl Diagnostic + Send + Sync + 'static, labels: impl IntoIterator<Item = Label>) -> Entry {
         let entry = Entry::new(self.document.name.at.file, diagnostic);
-        self.report.push(labels.into_iter().fold(entry, |entry, (at, text)| entry.label(at, text)));
+        labels.into_iter().fold(entry, |entry, (at, text)| entry.label(at, text))
+    }
+
+    /// Reports a mistake that an edit of the KCQL text repairs.
+    pub(super) fn error_with_fix(
+        &mut self,
+        diagnostic: impl Diagnostic + Send + Sync + 'static,
+        labels: impl IntoIterator<Item = Label>,
+        fix: Option<Edit>,
+    ) {
+        self.failed = true;
+        self.warn_with_fix(diagnostic, labels, fix);
+    }
+
+    /// Reports something to think about that an edit of the KCQL text makes clear.
+    pub(super) fn warn_with_fix(
+        &mut self,
+        diagnostic: impl Diagnostic + Send + Sync + 'static,
+        labels: impl IntoIterator<Item = Label>,
+        fix: Option<Edit>,
+    ) {
+        let entry = self.entry(diagnostic, labels);
+        self.report.push(fix.into_iter().fold(entry, |entry, Edit { at, replacement }| entry.fix(at, replacement)));
+    }
+
+    /// The edit of the file that puts `replacement` in the place of a part of the KCQL text, where that is certain.
+    pub(super) fn edit(&self, span: Span, replacement: &str) -> Option<Edit> {
+        let (at, replacement) = self.document.kcql.map.edit(span, replacement)?;
+        Some(Edit { at, replacement })
+    }
+
+    /// Reports a mistake whose first label may be replaced by a near word, if somebody agrees.
+    pub(super) fn error_suggesting(
+        &mut self,
+        diagnostic: impl Diagnostic + Send + Sync + 'static,
+        labels: Vec<Label>,
+        written: &str,
+        near: Option<&str>,
+    ) {
+        self.failed = true;
+        let first = labels.first().map(|(at, _)| *at);
+        let entry = self.entry(diagnostic, labels);
+        self.report.push(first.zip(near).into_iter().fold(entry, |entry, (at, near)| entry.suggest(at, written, near)));
     }
 
     /// True if a mistake was reported.

@@ -23,7 +23,7 @@ use crate::plan::{DataType, Guarantee, OptionValue, Options, Tolerance};
 use crate::report::{Severity, View};
 use crate::schema::parse_type;
 use crate::sources::{FileId, Located, Location, Sources};
-use crate::yaml::ScalarMap;
+use crate::yaml::{ScalarMap, Style};
 
 const fn option(path: &'static str, kind: OptionKind) -> OptionSpec {
     OptionSpec { path, kind, required: false, default: None, secret: false, change: ChangeKind::Restart, doc: "", example: "" }
@@ -249,7 +249,7 @@ impl Case {
             delivery: self.delivery.map(|delivery| Located::new(delivery, yaml.write("delivery: asked"))),
             source,
             sink,
-            kcql: KcqlText { text: self.kcql.to_owned(), map: Arc::new(ScalarMap::new(kcql_at, whole)) },
+            kcql: KcqlText { text: self.kcql.to_owned(), map: Arc::new(ScalarMap::new(kcql_at, Style::Literal, whole)) },
             errors: ErrorsDoc {
                 tolerance: self.tolerance,
                 dead_letter,

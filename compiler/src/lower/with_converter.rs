@@ -51,6 +51,7 @@ pub(super) fn format(scope: &mut Scope<'_>, class: &Spanned<String>) -> Option<V
     }
     let near = nearest(last, CLASSES.iter().map(|(name, _)| *name));
     let label = near.map_or("no such converter".to_owned(), |near| format!("did you mean `{near}`?"));
-    scope.error(ConverterError::Unknown { class: last.to_owned() }, [(at, label)]);
+    let name = near.map(|near| class.node.replace(last, near));
+    scope.error_suggesting(ConverterError::Unknown { class: last.to_owned() }, vec![(at, label)], &class.node, name.as_deref());
     None
 }

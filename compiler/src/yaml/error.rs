@@ -232,3 +232,52 @@ pub enum YamlError {
         span: Span,
     },
 }
+
+impl YamlError {
+    /// The edit of `text` that repairs it, where one is certain.
+    #[must_use]
+    pub fn fix(&self, text: &str) -> Option<(Span, String)> {
+        match self {
+            Self::NoBlank { key, span } => {
+                let behind = span.start + key.len() + 1;
+                Some((Span::new(behind, behind), " ".to_owned()))
+            }
+            Self::Tag { span, .. } => {
+                let blanks = text[span.end..].len() - text[span.end..].trim_start_matches(' ').len();
+                Some((Span::new(span.start, span.end + blanks), String::new()))
+            }
+            // Half of a number may be meant as one.
+            Self::Escape { span } if span.text(text).ends_with(['x', 'u', 'U']) => None,
+            Self::Escape { span } => Some((Span::new(span.start, span.start), "\\".to_owned())),
+            Self::ReservedCharacter { span, .. } => quoted(text, span.start),
+            Self::Syntax { .. }
+            | Self::Tab { .. }
+            | Self::DuplicateKey { .. }
+            | Self::Indentation { .. }
+            | Self::DeeperKey { .. }
+            | Self::SecondColon { .. }
+            | Self::NoColon { .. }
+            | Self::UnclosedQuote { .. }
+            | Self::UnclosedBracket { .. }
+            | Self::AfterQuote { .. }
+            | Self::UnknownAnchor { .. }
+            | Self::RecursiveAlias { .. }
+            | Self::ComplexKey { .. }
+            | Self::EmptyKey { .. }
+            | Self::MergeValue { .. }
+            | Self::TooLong { .. }
+            | Self::TooManyNodes { .. }
+            | Self::TooDeep { .. }
+            | Self::TooManyAliases { .. } => None,
+        }
+    }
+}
+
+/// The rest of a line as a value in quotes; `None` where something else may begin in it, as inside of brackets.
+fn quoted(text: &str, start: usize) -> Option<(Span, String)> {
+    let line = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[start..].find(['\n', '\r']).map_or(text.len(), |length| start + length);
+    let value = text[start..end].split(" #").next().unwrap_or_default().trim_end();
+    let is_alone = !text[line..start].contains(['{', '[', '"', '\'']) && !value.contains('\'') && !value.contains(": ");
+    is_alone.then(|| (Span::new(start, start + value.len()), format!("'{value}'")))
+}

@@ -2,6 +2,7 @@
 
 use kpipe_grammar::span::Span;
 
+use super::tree::Style;
 use crate::sources::{FileId, Location};
 
 /// Where each byte of a decoded scalar comes from.
@@ -9,6 +10,7 @@ use crate::sources::{FileId, Location};
 pub struct ScalarMap {
     file: FileId,
     whole: Span,
+    style: Style,
     segments: Vec<Segment>,
 }
 
@@ -24,9 +26,9 @@ pub(crate) struct Segment {
 }
 
 impl ScalarMap {
-    /// A map of these runs; `whole` is where the scalar stands.
-    pub(crate) fn new(at: Location, segments: Vec<Segment>) -> Self {
-        Self { file: at.file, whole: at.span, segments }
+    /// A map of these runs; `at` is where the scalar stands.
+    pub(crate) fn new(at: Location, style: Style, segments: Vec<Segment>) -> Self {
+        Self { file: at.file, whole: at.span, style, segments }
     }
 
     /// The file.
@@ -53,6 +55,38 @@ impl ScalarMap {
         Location::new(self.file, place.unwrap_or(self.whole))
     }
 
+    /// What to replace in the file, and by what, so that `replacement` stands in the decoded text in the place of `span`.
+    ///
+    /// `None` where the range does not stand in the file as it reads (an escape, a folded line break, a reference), or where the
+    /// replacement cannot be written in the style of the scalar.
+    #[must_use]
+    pub fn edit(&self, span: Span, replacement: &str) -> Option<(Location, String)> {
+        let place = if span.is_empty() { self.between(span.start)? } else { self.copied_range(span)? };
+        let written = written(self.style, replacement, place.start == self.whole.start)?;
+        Some((Location::new(self.file, place), written))
+    }
+
+    /// A range whose bytes all stand in the file as they are; the indentation of its further lines lies between them.
+    fn copied_range(&self, span: Span) -> Option<Span> {
+        let first = self.segments.partition_point(|segment| segment.decoded.end <= span.start);
+        let touched = self.segments[first..].iter().take_while(|segment| segment.decoded.start < span.end);
+        // A line break of a literal block is one; only the indentation behind it is more than the text says.
+        let is_break = |segment: &Segment| {
+            let is_inside = span.start < segment.decoded.start && segment.decoded.end < span.end;
+            self.style == Style::Literal && is_inside && segment.decoded.len() == 1 && segment.source.len() <= 2
+        };
+        let is_known = touched.clone().all(|segment| segment.is_copied() || is_break(segment));
+        let is_there = touched.last().is_some_and(|last| last.decoded.end >= span.end);
+        if is_known && is_there { self.range(span) } else { None }
+    }
+
+    /// A place beside a byte that stands in the file as it is.
+    fn between(&self, at: usize) -> Option<Span> {
+        let before = at.checked_sub(1).and_then(|before| self.copied_range(Span::new(before, at))).map(|before| before.end);
+        let place = before.or_else(|| self.copied_range(Span::new(at, at + 1)).map(|after| after.start))?;
+        Some(Span::new(place, place))
+    }
+
     fn range(&self, span: Span) -> Option<Span> {
         let first = self.byte(span.start)?;
         let last = self.byte(span.end - 1).unwrap_or(first);
@@ -72,11 +106,36 @@ impl ScalarMap {
     fn byte(&self, at: usize) -> Option<Span> {
         let index = self.segments.partition_point(|segment| segment.decoded.end <= at);
         let segment = self.segments.get(index)?;
-        if segment.whole || segment.decoded.len() != segment.source.len() {
+        if !segment.is_copied() {
             return Some(segment.source);
         }
         let start = segment.source.start + (at - segment.decoded.start);
         Some(Span::new(start, start + 1))
+    }
+}
+
+impl Segment {
+    /// True if its bytes stand in the file as they are.
+    fn is_copied(&self) -> bool {
+        !self.whole && self.decoded.len() == self.source.len()
+    }
+}
+
+/// `text` as it stands inside a scalar of this style; `None` where that is not certain.
+fn written(style: Style, text: &str, at_start: bool) -> Option<String> {
+    if text.chars().any(char::is_control) {
+        return None;
+    }
+    match style {
+        Style::Literal | Style::Folded => Some(text.to_owned()),
+        Style::Single => Some(text.replace('\'', "''")),
+        Style::Double => Some(text.replace('\\', "\\\\").replace('"', "\\\"")),
+        Style::Plain => {
+            let begins_plainly = !at_start || text.chars().next().is_none_or(|c| c.is_alphanumeric() || c == '_');
+            let is_plain = !text.contains([':', '#', ',', '[', ']', '{', '}']);
+            (begins_plainly && is_plain).then(|| text.to_owned())
+        }
+        Style::Tagged => None,
     }
 }
 
@@ -132,8 +191,8 @@ impl MapBuilder {
     }
 
     /// The map of what was appended.
-    pub(crate) fn finish(self, at: Location) -> (String, ScalarMap) {
-        (self.text, ScalarMap::new(at, self.segments))
+    pub(crate) fn finish(self, at: Location, style: Style) -> (String, ScalarMap) {
+        (self.text, ScalarMap::new(at, style, self.segments))
     }
 }
 
@@ -147,7 +206,7 @@ mod tests {
         builder.copy("c", 12);
         builder.stand_in("\n", Span::new(13, 15));
         builder.copy("de", 20);
-        builder.finish(Location::new(FileId::default(), Span::new(9, 30))).1
+        builder.finish(Location::new(FileId::default(), Span::new(9, 30)), Style::Double).1
     }
 
     #[track_caller]
@@ -167,6 +226,39 @@ mod tests {
         check(2, 5, 12, 21);
         check(3, 4, 13, 15);
         check(4, 6, 20, 22);
+    }
+
+    /// Where an edit of a range falls, if it is certain.
+    fn edited(start: usize, end: usize) -> Option<(usize, usize)> {
+        map().edit(Span::new(start, end), "x").map(|(at, _)| (at.span.start, at.span.end))
+    }
+
+    #[test]
+    fn edits_are_made_where_the_text_stands_as_it_reads() {
+        assert_eq!(edited(0, 2), Some((10, 12)));
+        assert_eq!(edited(4, 6), Some((20, 22)));
+        for (start, end) in [(2, 4), (3, 4), (2, 5), (5, 7), (9, 10)] {
+            assert_eq!(edited(start, end), None, "{start}..{end} has an escape or an end that is not there");
+        }
+        assert_eq!((edited(0, 0), edited(3, 3), edited(6, 6)), (Some((10, 10)), Some((13, 13)), Some((22, 22))));
+        assert_eq!(edited(4, 4), Some((20, 20)), "behind an escape it is before the next byte");
+        assert_eq!(edited(99, 99), None);
+    }
+
+    #[test]
+    fn a_replacement_is_written_as_its_scalar_is() {
+        let kept = |style, text: &str| written(style, text, false);
+        for style in [Style::Literal, Style::Folded] {
+            assert_eq!(kept(style, "'a' \"b\" \\ # c"), Some("'a' \"b\" \\ # c".to_owned()));
+        }
+        assert_eq!(kept(Style::Single, "'a'\""), Some("''a''\"".to_owned()));
+        assert_eq!(kept(Style::Double, "a\"\\'"), Some("a\\\"\\\\'".to_owned()));
+        assert_eq!(
+            (kept(Style::Plain, "`a b`"), kept(Style::Plain, "a: b"), kept(Style::Plain, "a, b")),
+            (Some("`a b`".to_owned()), None, None)
+        );
+        assert_eq!((written(Style::Plain, "`a`", true), written(Style::Plain, "INSERT", true)), (None, Some("INSERT".to_owned())));
+        assert_eq!((kept(Style::Tagged, "a"), kept(Style::Literal, "a\nb")), (None, None));
     }
 
     #[test]

@@ -41,7 +41,14 @@ pub fn read(file: &SourceFile, report: &mut Report) -> Documents {
             false
         }
     };
-    reader.errors.into_iter().for_each(|error| report.push(Diagnosed::new(file.id, error)));
+    for error in reader.errors {
+        let fix = error.fix(&file.text);
+        let diagnosed = Diagnosed::new(file.id, error);
+        report.push(match fix {
+            Some((span, replacement)) => diagnosed.fix(Location::new(file.id, span), replacement),
+            None => diagnosed,
+        });
+    }
     Documents { roots, complete }
 }
 

@@ -27,7 +27,7 @@ pub fn scalar_map(file: &str, node: &Node, scalar: &Scalar) -> ScalarMap {
         builder.stand_in(text, at.span);
         builder
     });
-    builder.finish(at).1
+    builder.finish(at, scalar.style).1
 }
 
 /// What stands between two quotes.

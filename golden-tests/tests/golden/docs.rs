@@ -15,6 +15,9 @@ const WITH_EXAMPLES: &str = "pipeline-file";
 /// The page of exit codes and metrics.
 const WITH_TABLES: &str = "operations";
 
+/// The pages of all codes, which show what is wrong.
+const CODES: &str = "codes";
+
 /// A fenced block.
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
@@ -29,6 +32,9 @@ struct Block {
 pub(super) fn page(path: &Path) -> Outcome {
     let text = std::fs::read_to_string(path)?;
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    if stem == CODES {
+        return super::expect(path, &kpipe_compiler::codes::book());
+    }
     let mut examples = 0;
     for section in sections(&text) {
         let pipelines = section.iter().filter(|block| block.file.is_none() && block.text.starts_with("version: 1\n"));

@@ -1,5 +1,7 @@
 //! What can be written on the command line, and nothing else.
 
+mod format;
+
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use kpipe_compiler::units::{parse_bytes, parse_duration_ms};
 use kpipe_engine::limits::MEMORY_BYTES_MIN;
+
+pub use format::{Format, LogFormat, Publication, ReportFormat, Voice};
 
 /// Moves records between Kafka and the systems around it, as YAML files with KCQL statements say.
 #[derive(Debug, Parser)]
@@ -33,7 +37,7 @@ Exit codes:
    0  done                        12  stale plan, fenced
    1  errors in the files         14  stopped by the error policy
    2  changes pending (plan)      15  consent needed
-   4  fmt --check would change    64  usage
+   4  fmt, fix --check would      64  usage
   10  unreachable or missing      70  bug in kpipe
   11  not permitted               74  local file
  130, 143  interrupted twice, or the drain took too long";
@@ -68,51 +72,12 @@ pub enum ColorChoice {
     Never,
 }
 
-/// How results are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people: excerpts, colours on a terminal
-    #[default]
-    Human,
-    /// One line a diagnostic: file:line:col: error[CODE]: message
-    Plain,
-    /// One JSON document on standard output
-    Json,
-}
-
-/// How a command speaks of what went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Voice {
-    /// Excerpts on standard error.
-    Human,
-    /// One line a diagnostic on standard error.
-    Plain,
-    /// In the JSON document on standard output.
-    Document,
-    /// One JSON object a line on standard error.
-    JsonLines,
-}
-
-impl From<Format> for Voice {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Human => Self::Human,
-            Format::Plain => Self::Plain,
-            Format::Json => Self::Document,
-        }
-    }
-}
-
-impl From<LogFormat> for Voice {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Human => Self::Human,
-            LogFormat::Json => Self::JsonLines,
-        }
-    }
-}
-
 impl Command {
+    /// Its name, for those that publish what they find.
+    pub(crate) fn name(&self) -> &'static str {
+        if matches!(self, Self::Plan(_)) { "plan" } else { "check" }
+    }
+
     /// How it speaks of what went wrong.
     #[must_use]
     pub fn voice(&self) -> Voice {
@@ -123,6 +88,7 @@ impl Command {
             Self::Version(args) => args.format.into(),
             Self::Apply(args) => args.log_format.into(),
             Self::Explain(_)
+            | Self::Fix(_)
             | Self::Fmt(_)
             | Self::Kcql(_)
             | Self::Demo(_)
@@ -145,6 +111,8 @@ pub enum Command {
     Apply(Apply),
     /// Explain an error code
     Explain(Explain),
+    /// Apply the fixes of diagnostics that have one right answer
+    Fix(Fix),
     /// Write pipeline files in their canonical form, comments kept
     Fmt(Fmt),
     /// What KCQL statements say, for other tools
@@ -184,14 +152,22 @@ Examples:
   kpipe check orders.yaml             one file
   kpipe check --format json | jq      for editors and CI
 
+Formats:
+  human      excerpts on standard error
+  plain      one line a diagnostic, for logs: file:line:col: error[CODE]: message
+  json       one JSON document, for scripts and editors
+  sarif      SARIF 2.1.0, for code scanning; holds help and fixes
+  github     annotations of GitHub Actions; the rest goes to the summary of the job
+  markdown   a comment on a pull request
+
 Unset environment variables are no error here; `plan` and `apply` need them.")]
 pub struct Check {
     /// Which files.
     #[command(flatten)]
     pub inputs: Inputs,
-    /// How to write the result: human, plain, json
+    /// How to write the result: human, plain, json, sarif, github, markdown
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 /// `kpipe plan`.
@@ -201,7 +177,10 @@ Examples:
   kpipe plan pipelines/                          compare with what runs now
   kpipe plan --offline orders.yaml               no network: what the files say
   kpipe plan --detailed-exitcode; echo $?        0 unchanged, 2 changes pending
-  kpipe plan --out next.kplan && kpipe apply next.kplan")]
+  kpipe plan --out next.kplan && kpipe apply next.kplan
+  kpipe plan --format markdown > comment.md      the changes, for a pull request
+
+Formats are those of `kpipe check`; sarif holds the diagnostics alone.")]
 pub struct Plan {
     /// Which files.
     #[command(flatten)]
@@ -215,9 +194,9 @@ pub struct Plan {
     /// End with 2 if something would change
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// How to write the result: human, plain, json
+    /// How to write the result: human, plain, json, sarif, github, markdown
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
-    pub format: Format,
+    pub format: ReportFormat,
 }
 
 /// `kpipe apply`.
@@ -286,16 +265,6 @@ pub struct Consents {
     pub allow_delete: Vec<String>,
 }
 
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    #[default]
-    Human,
-    /// One JSON object a line
-    Json,
-}
-
 /// `kpipe explain`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:\n  kpipe explain KP0107\n  kpipe explain            lists every code")]
@@ -303,6 +272,37 @@ pub struct Explain {
     /// A code as KP0107
     #[arg(value_name = "CODE")]
     pub code: Option<String>,
+}
+
+/// `kpipe fix`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe fix orders.yaml           show what changes, and change it
+  kpipe fix --diff pipelines/     show it alone
+  kpipe fix --check --quiet       for CI: exit 4 if something can be fixed
+
+Only what has one right answer is fixed: a misspelt key, clause or choice, missing quotes, units, reserved signs.
+Shared files that belong to the pipelines, connections.yaml and the profile, are fixed too. A fix that would make a
+file worse is not applied. Ends with 1 if errors are left.")]
+pub struct Fix {
+    /// Which files.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Write nothing; print what would change
+    #[arg(long)]
+    pub diff: bool,
+    /// Write nothing; end with 4 if something can be fixed
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl Fix {
+    /// True if nothing is to be written.
+    #[must_use]
+    pub fn is_dry(&self) -> bool {
+        self.diff || self.check
+    }
 }
 
 /// `kpipe fmt`.
@@ -542,7 +542,7 @@ mod tests {
     fn paths_default_to_here() {
         let Command::Check(check) = parse("kpipe check").unwrap().command else { panic!("check") };
         assert_eq!(check.inputs.paths, [PathBuf::from(".")]);
-        assert_eq!(check.format, Format::Human);
+        assert_eq!(check.format, ReportFormat::Human);
     }
 
     #[test]
@@ -596,9 +596,17 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_do_not_exist_yet_are_not_offered() {
-        assert!(parse("kpipe check --format sarif").is_err());
-        assert!(parse("kpipe check --format plain").is_ok());
+    fn formats_are_those_that_a_command_has_a_use_for() {
+        for format in ReportFormat::value_variants() {
+            let name = format.to_possible_value().unwrap().get_name().to_owned();
+            assert!(parse(&format!("kpipe check --format {name}")).is_ok() && parse(&format!("kpipe plan --format {name}")).is_ok());
+            let command = Args::command();
+            let check = command.find_subcommand("check").unwrap();
+            let help = check.get_after_help().unwrap().to_string();
+            assert!(help.contains(&format!("\n  {name} ")), "the help says what {name} is for");
+        }
+        assert!(parse("kpipe version --format sarif").is_err());
+        assert!(parse("kpipe check --format junit").is_err());
     }
 
     #[test]

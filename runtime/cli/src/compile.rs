@@ -74,21 +74,11 @@ pub(crate) fn compile(
 impl Compiled {
     /// Compiles one group of files and adds what came of it.
     pub(crate) fn add(&mut self, group: Group, lookups: &HostLookups, mode: Mode, sampler: Option<Sampler<'_>>) -> Result<(), Failure> {
-        let Group { pipelines, connections, profile } = group;
-        let mut sources = Sources::new();
-        self.files += pipelines.len();
-        for file in pipelines.iter().chain(&connections).chain(&profile) {
+        self.files += group.pipelines.len();
+        for file in group.files() {
             self.fingerprints.insert(file.name.clone(), fingerprint(file.text.as_bytes()));
         }
-        for file in pipelines {
-            sources.add(file.name, file.text);
-        }
-        if let Some(file) = connections {
-            sources.add_connections(file.name, file.text);
-        }
-        if let Some(file) = profile {
-            sources.add_profile(file.name, file.text);
-        }
+        let sources = group.sources();
         let mut found = kpipe_compiler::compile(&sources, catalog(), lookups, mode);
         let here = |document: &PipelineDocument| paths::parent(&sources.file(document.name.at.file).name);
         let situated = |document| Some(paths::situated(&unsampled(document)?, &lookups.dir.join(here(document))));
@@ -134,7 +124,7 @@ impl Compiled {
 }
 
 fn finding(sources: &Sources, base: usize, view: View) -> Finding {
-    let View { code, severity, message, primary, secondary, help, fixes } = view;
+    let View { code, severity, message, primary, secondary, help, fixes, suggestions } = view;
     let severity = match severity {
         Severity::Error => diagnostics::Severity::Error,
         Severity::Warning => diagnostics::Severity::Warning,
@@ -145,14 +135,22 @@ fn finding(sources: &Sources, base: usize, view: View) -> Finding {
         title: "apply the suggestion".to_owned(),
         edits: fixes.into_iter().map(|edit| edit_of(sources, base, edit)).collect(),
     });
+    let others = suggestions.into_iter().map(|edit| Fix {
+        safe: false,
+        title: format!("replace with `{}`", edit.replacement),
+        edits: vec![edit_of(sources, base, edit)],
+    });
+    // Where nothing else is to be said, the way to apply it is.
+    let safe_help =
+        fix.as_ref().zip(primary.as_ref()).map(|(_, label)| format!("run `kpipe fix {}` to apply this one safe edit", label.name));
     Finding {
         severity,
         code: (!code.is_empty()).then_some(code),
         message,
         marks: primary.into_iter().chain(secondary).map(|label| mark(base, label)).collect(),
         notes: Vec::new(),
-        help,
-        fixes: fix.into_iter().collect(),
+        help: help.or(safe_help),
+        fixes: fix.into_iter().chain(others).collect(),
         pipeline: None,
         yaml_path: None,
     }

@@ -190,6 +190,29 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_failure_has_its_code_and_a_page_that_names_its_exit() {
+        for (kind, code, exit) in [
+            (ErrorKind::Unreachable, "KP0801", Exit::Unreachable),
+            (ErrorKind::Missing, "KP0802", Exit::Unreachable),
+            (ErrorKind::Denied, "KP0803", Exit::Denied),
+            (ErrorKind::Invalid, "KP0804", Exit::Invalid),
+            (ErrorKind::LocalIo, "KP0805", Exit::LocalIo),
+            (ErrorKind::Data, "KP1006", Exit::StoppedByPolicy),
+            (ErrorKind::Fenced, "KP1012", Exit::Stale),
+            (ErrorKind::Bug, "KP9901", Exit::Bug),
+        ] {
+            let failure = Failure::from(ConnectorError::new(kind, "what"));
+            assert_eq!((failure.code, failure.exit), (Some(code), exit), "{kind:?}");
+            let page = kpipe_compiler::codes::find(code).unwrap();
+            let is_usual = exit == Exit::Invalid;
+            assert_eq!(page.meaning.contains(&format!("Exit code {}.", exit.code())), !is_usual, "{}", page.meaning);
+            assert_eq!(failure.finding(&mut Vec::new()).code.as_deref(), Some(code));
+        }
+        let local = Failure::file("read", Path::new("x.yaml"), &io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!((local.code, local.exit), (Some("KP0805"), Exit::LocalIo));
+    }
+
+    #[test]
     fn a_failure_is_a_diagnostic_without_a_place() {
         let finding = Failure::file("read", Path::new("x.yaml"), &io::Error::other("odd")).note("a").help("b").finding(&mut Vec::new());
         assert_eq!(finding.message, "cannot read x.yaml: odd");

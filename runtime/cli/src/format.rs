@@ -170,26 +170,6 @@ fn same(before: &Node, after: &Node, is_kcql: bool) -> bool {
     }
 }
 
-/// What changes between two texts, as a unified diff without context beyond the changed lines.
-pub(crate) fn diff(name: &str, before: &str, after: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let same_start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = (old.len() - same_start).min(new.len() - same_start);
-    let same_end = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    let (old_end, new_end) = (old.len() - same_end, new.len() - same_end);
-    let (from, context_end) = (same_start.saturating_sub(2), (old_end + 2).min(old.len()));
-    let mut text = format!("--- {name}\n+++ {name}\n");
-    let added = new_end - same_start;
-    let (before_lines, after_lines) = (context_end - from, (same_start - from) + added + (context_end - old_end));
-    text.push_str(&format!("@@ -{},{before_lines} +{},{after_lines} @@\n", from + 1, from + 1));
-    let mut push = |sign: char, lines: &[&str]| lines.iter().for_each(|line| text.push_str(&format!("{sign}{line}\n")));
-    push(' ', &old[from..same_start]);
-    push('-', &old[same_start..old_end]);
-    push('+', &new[same_start..new_end]);
-    push(' ', &old[old_end..context_end]);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,11 +309,5 @@ mod tests {
     fn the_secrets_of_a_file_with_mistakes_are_not_shown() {
         let Err(NotFormatted::Mistakes(sources, report)) = format("a.yaml", "pasword: hunter2\nkcql: x\n") else { panic!("a mistake") };
         assert_eq!(report.masked(&sources, sources.files()[0].id).text, "pasword: ********\nkcql: x\n");
-    }
-
-    #[test]
-    fn a_diff_shows_the_changed_lines() {
-        assert_eq!(diff("a", "1\n2\n3\n4\n5\n6\n", "1\n2\n3\nx\ny\n5\n6\n"), "--- a\n+++ a\n@@ -2,5 +2,6 @@\n 2\n 3\n-4\n+x\n+y\n 5\n 6\n");
-        assert_eq!(diff("a", "", "x\n"), "--- a\n+++ a\n@@ -1,0 +1,1 @@\n+x\n");
     }
 }

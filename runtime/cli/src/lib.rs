@@ -23,12 +23,14 @@ mod paths;
 mod planning;
 mod reference;
 mod render;
+mod rewrite;
 mod runner;
 mod sample;
 mod secrets;
 mod serve;
 mod session;
 mod signals;
+mod unified;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,7 +55,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, host: &mut Host<'_>) -> Exi
             let failure = Failure::new(Exit::Bug, "kpipe met a state that its authors believed impossible")
                 .code(failure::codes::BUG)
                 .help("please report the lines above and the command; nothing beyond the last commit was acknowledged");
-            report(host, ColorChoice::Auto, Voice::Human, failure)
+            report(host, ColorChoice::Auto, Voice::Human, "", failure)
         }
     }
 }
@@ -62,10 +64,10 @@ fn parsed(args: Vec<OsString>, host: &mut Host<'_>) -> Exit {
     let parsed = Args::command().try_get_matches_from(args).and_then(|matches| Args::from_arg_matches(&matches));
     match parsed {
         Ok(args) => {
-            let (color, voice) = (args.common.color, args.command.voice());
+            let (color, voice, name) = (args.common.color, args.command.voice(), args.command.name());
             match enter(host, args.common.chdir.as_deref()).and_then(|()| commands::dispatch(args, host)) {
                 Ok(exit) => exit,
-                Err(failure) => report(host, color, voice, failure),
+                Err(failure) => report(host, color, voice, name, failure),
             }
         }
         Err(error) => usage(&error, host),
@@ -95,16 +97,21 @@ fn usage(error: &clap::Error, host: &mut Host<'_>) -> Exit {
 }
 
 /// Says why a command failed and returns its exit code.
-fn report(host: &mut Host<'_>, color: ColorChoice, voice: Voice, failure: Failure) -> Exit {
+fn report(host: &mut Host<'_>, color: ColorChoice, voice: Voice, command: &str, failure: Failure) -> Exit {
     let exit = failure.exit;
-    if voice == Voice::Document && !failure.message.is_empty() {
-        let mut documents = Vec::new();
-        let finding = failure.finding(&mut documents);
-        let text = render::json::document(exit, &documents, &[finding], serde_json::json!({}));
-        // A standard output that is gone leaves nobody to tell; neither does a standard error.
-        let _ = host.out.write_all(text.as_bytes());
-    } else {
-        let _ = commands::failed(color, voice, host, vec![failure]);
+    if failure.message.is_empty() {
+        return exit;
     }
+    // A standard output that is gone leaves nobody to tell; neither does a standard error.
+    let _ = match voice {
+        Voice::Document => {
+            let mut documents = Vec::new();
+            let finding = failure.finding(&mut documents);
+            let text = render::json::document(exit, &documents, &[finding], serde_json::json!({}));
+            host.out.write_all(text.as_bytes()).map_err(Failure::from)
+        }
+        Voice::Published(publication) => commands::publish::failed(host, publication, command, failure),
+        Voice::Human | Voice::Plain | Voice::JsonLines => commands::failed(color, voice, host, vec![failure]),
+    };
     exit
 }

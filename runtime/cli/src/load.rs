@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use kpipe_compiler::shape::FileKind;
+use kpipe_compiler::sources::Sources;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, codes};
@@ -40,6 +41,29 @@ pub(crate) struct Group {
     pub(crate) connections: Option<TextFile>,
     /// The profile that was asked for.
     pub(crate) profile: Option<TextFile>,
+}
+
+impl Group {
+    /// Its files, in the order that [`Group::sources`] gives them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &TextFile> {
+        self.pipelines.iter().chain(&self.connections).chain(&self.profile)
+    }
+
+    /// Its files for the compiler.
+    pub(crate) fn sources(self) -> Sources {
+        let Self { pipelines, connections, profile } = self;
+        let mut sources = Sources::new();
+        for file in pipelines {
+            sources.add(file.name, file.text);
+        }
+        if let Some(file) = connections {
+            sources.add_connections(file.name, file.text);
+        }
+        if let Some(file) = profile {
+            sources.add_profile(file.name, file.text);
+        }
+        sources
+    }
 }
 
 /// Reads everything that `paths` name.

@@ -1,11 +1,15 @@
-//! Reads secrets from the environment and from files, when a connector asks.
+//! Reads secrets from the environment and from files, when a connector asks; and hides those that stand in a text.
 
 use std::path::{Path, PathBuf};
 
 use kpipe_compiler::plan::SecretRef;
+use kpipe_compiler::report::Report;
+use kpipe_compiler::sources::Sources;
+use kpipe_compiler::{secrets, yaml};
 use kpipe_engine::connector::Secrets;
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 
+use crate::catalog::catalog;
 use crate::host::{EnvReader, Host};
 
 /// Largest secret file.
@@ -41,6 +45,15 @@ impl Secrets for HostSecrets {
             SecretRef::Inline { place: _, value } => Ok(value.clone()),
         }
     }
+}
+
+/// A pipeline file as it may be shown.
+pub(crate) fn masked(text: &str) -> String {
+    let (mut sources, mut report) = (Sources::new(), Report::default());
+    let file = sources.add("", text);
+    let documents = yaml::read(sources.file(file), &mut report);
+    secrets::mask(sources.file(file), &documents, catalog(), &mut report);
+    report.masked(&sources, file).text
 }
 
 fn file(path: &Path) -> Result<String, ConnectorError> {

@@ -158,6 +158,7 @@ fn names_of_connections() {
         error KP0345: no connection is called `mian`
           3:16 "mian" did you mean `main`?
           help: connections: main
+          fix: "mian" -> "main"
         "#,
     );
     says(

@@ -589,6 +589,7 @@ fn a_reference_without_a_kind() {
         error KP0353: `${SET}` is not a reference that kpipe knows
           7:13 "${SET}" did you mean `${env:SET}`?
           help: references are `${env:NAME}` and `${file:/path}`; `$${` stands for the characters themselves
+          fix: "${SET}" -> "${env:SET}"
         "#,
     );
 }
@@ -601,6 +602,7 @@ fn a_misspelt_kind_of_reference() {
         error KP0353: `${evn:SET}` is not a reference that kpipe knows
           7:15 "${evn:SET}" did you mean `${env:SET}`?
           help: references are `${env:NAME}` and `${file:/path}`; `$${` stands for the characters themselves
+          fix: "${evn:SET}" -> "${env:SET}"
         "#,
     );
 }

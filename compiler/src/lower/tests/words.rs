@@ -127,6 +127,7 @@ fn patterns_that_are_hardly_meant() {
         warning KP0602: `m` is the minute; the month is `M`
           8:60 "mm" these letters
           help: write `yyyy-MM-dd`, or quote literal text
+          fix: "mm" -> "MM"
         "#,
     );
     says(
@@ -137,6 +138,7 @@ fn patterns_that_are_hardly_meant() {
         warning KP0602: `D` is the day of the year; the day of the month is `d`
           8:63 "DD" these letters
           help: write `yyyy-MM-dd`, or quote literal text
+          fix: "DD" -> "dd"
         "#,
     );
     says(
@@ -147,6 +149,7 @@ fn patterns_that_are_hardly_meant() {
         warning KP0602: `h` is an hour of twelve: morning and evening share a folder; the hour of 24 is `H`
           8:58 "hh" these letters
           help: write `dd-HH`, or quote literal text
+          fix: "hh" -> "HH"
         "#,
     );
     says(
@@ -160,6 +163,7 @@ fn patterns_that_are_hardly_meant() {
         warning KP0602: `Y` is the year of the week: the last days of December can show the next year
           8:55 "YYYY" these letters
           help: write `yyyy`, or quote literal text
+          fix: "YYYY" -> "yyyy"
         "#,
     );
     says(
@@ -866,6 +870,7 @@ fn properties() {
         error KP0311: `store` has no property `flush.cuont`
           8:47 "'flush.cuont'" did you mean `flush.count`?
           help: it has `flush.count`, `flush.size`, `flush.interval` and `partition.include.keys`
+          fix: "flush.cuont" -> "flush.count"
         "#,
     );
     says(

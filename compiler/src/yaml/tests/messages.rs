@@ -232,6 +232,7 @@ fn a_back_tick() {
         error KP0209: a value without quotes cannot begin with a back-tick
           1:4 "`" means something else in YAML
           help: put the value in quotes
+          fix: "`x`" -> "'`x`'"
         "#,
     );
 }
@@ -244,6 +245,7 @@ fn an_at_sign() {
         error KP0209: a value without quotes cannot begin with `@`
           1:4 "@" means something else in YAML
           help: put the value in quotes
+          fix: "@x" -> "'@x'"
         "#,
     );
 }
@@ -256,6 +258,7 @@ fn a_per_cent_sign() {
         error KP0209: a value without quotes cannot begin with `%`
           1:4 "%" means something else in YAML
           help: put the value in quotes
+          fix: "%x" -> "'%x'"
         "#,
     );
 }
@@ -292,6 +295,7 @@ fn an_unknown_escape() {
         error KP0211: an escape in double quotes that YAML does not have
           1:7 "\\d" unknown escape
           help: write \\ for a backslash, or use single quotes, where nothing is escaped
+          fix: "" -> "\\"
         "#,
     );
 }
@@ -352,6 +356,7 @@ fn a_tag() {
         error KP0213: the tag `!!binary` is not supported
           1:4 "!!binary" remove this
           help: only `!!str` has a meaning here; kpipe knows the type of each key
+          fix: "!!binary " -> ""
         "#,
     );
 }
@@ -364,6 +369,7 @@ fn a_tag_of_a_list() {
         error KP0213: the tag `!x` is not supported
           1:4 "!x" remove this
           help: only `!!str` has a meaning here; kpipe knows the type of each key
+          fix: "!x " -> ""
         "#,
     );
 }

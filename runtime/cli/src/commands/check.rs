@@ -4,8 +4,9 @@ use serde_json::json;
 
 use kpipe_compiler::sources::Mode;
 
+use super::publish::{Published, publish};
 use super::{findings, print};
-use crate::args::{Check, Common, Format};
+use crate::args::{Check, Common, Voice};
 use crate::compile::{Compiled, compile};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -17,14 +18,23 @@ use crate::render::json;
 pub(crate) fn run(common: &Common, args: &Check, host: &mut Host<'_>) -> Result<Exit, Failure> {
     let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Check, None)?;
     let exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
-    if args.format == Format::Json {
-        let body = json!({ "files": compiled.files, "pipelines": compiled.read });
-        print(host, &json::document(exit, &compiled.documents, &compiled.findings, body))?;
-        return Ok(exit);
-    }
-    findings(common, args.format.into(), host, &compiled)?;
-    if !common.quiet {
-        print(host, &summary(&compiled))?;
+    let headline = summary(&compiled);
+    match args.format.into() {
+        Voice::Document => {
+            let body = json!({ "files": compiled.files, "pipelines": compiled.read });
+            print(host, &json::document(exit, &compiled.documents, &compiled.findings, body))?;
+        }
+        Voice::Published(publication) => {
+            let Compiled { documents, findings, .. } = compiled;
+            let published = Published { command: "check", exit, headline: &headline, body: None, documents, findings: &findings };
+            publish(host, publication, published)?;
+        }
+        voice @ (Voice::Human | Voice::Plain | Voice::JsonLines) => {
+            findings(common, voice, host, &compiled)?;
+            if !common.quiet {
+                print(host, &headline)?;
+            }
+        }
     }
     Ok(exit)
 }

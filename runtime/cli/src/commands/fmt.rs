@@ -1,15 +1,16 @@
 //! `kpipe fmt`: pipeline files in their canonical form.
 
-use std::fs;
-
 use super::{findings, print};
 use crate::args::{Common, Fmt, Voice};
 use crate::compile::Compiled;
 use crate::exit::Exit;
 use crate::failure::{Failure, codes};
-use crate::format::{NotFormatted, diff, format};
+use crate::format::{NotFormatted, format};
 use crate::host::Host;
 use crate::load;
+use crate::rewrite::rewrite;
+use crate::secrets::masked;
+use crate::unified::diff;
 
 /// Formats, or says what formatting would change.
 pub(crate) fn run(common: &Common, args: &Fmt, host: &mut Host<'_>) -> Result<Exit, Failure> {
@@ -38,12 +39,12 @@ pub(crate) fn run(common: &Common, args: &Fmt, host: &mut Host<'_>) -> Result<Ex
             continue;
         }
         if args.diff {
-            print(host, &diff(&file.name, &file.text, &formatted))?;
+            print(host, &diff(&file.name, &masked(&file.text), &masked(&formatted)))?;
         }
         if args.check {
             exit = exit.worst(Exit::WouldChange);
         } else {
-            fs::write(&file.path, &formatted).map_err(|error| Failure::file("write", &name, &error))?;
+            rewrite(&file, &formatted)?;
         }
         if !common.quiet && !args.diff {
             let verb = if args.check { "would change" } else { "changed" };

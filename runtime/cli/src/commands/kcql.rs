@@ -225,7 +225,7 @@ fn mistakes(sources: &Sources, report: &Report) -> Vec<MistakeJson> {
 }
 
 fn mistake(sources: &Sources, view: View) -> MistakeJson {
-    let View { code, severity: _, message, primary, secondary: _, help, fixes } = view;
+    let View { code, severity: _, message, primary, secondary: _, help, fixes, suggestions: _ } = view;
     let start = LineColumn { line: 1, column: 1 };
     let (begin, end) = primary.map_or((start, start), |LabelView { begin, end, .. }| (begin, end));
     let fix = fixes.into_iter().next().map(|Edit { at, replacement }| {

@@ -6,11 +6,13 @@ mod completions;
 mod connectors;
 mod demo;
 mod explain;
+mod fix;
 mod fmt;
 mod help;
 mod kcql;
 mod lsp;
 mod plan;
+pub(crate) mod publish;
 mod schema;
 mod version;
 
@@ -33,6 +35,7 @@ pub(crate) fn dispatch(args: Args, host: &mut Host<'_>) -> Result<Exit, Failure>
         Command::Plan(args) => plan::run(&common, &args, host),
         Command::Apply(args) => apply::run(&common, &args, host),
         Command::Explain(args) => explain::run(&common, &args, host),
+        Command::Fix(args) => fix::run(&common, &args, host),
         Command::Fmt(args) => fmt::run(&common, &args, host),
         Command::Connectors(args) => connectors::run(&common, &args, host),
         Command::Schema(args) => schema::run(&args, host),
@@ -73,7 +76,8 @@ fn say(color: ColorChoice, voice: Voice, host: &mut Host<'_>, documents: &[Docum
     let style = host.err_style(color);
     let text = match voice {
         Voice::Human => diagnostics::render(style, documents, findings),
-        Voice::Plain => diagnostics::render(Style { graphics: false, ..style }, documents, findings),
+        // What is published stands on standard output; what is said beside it is for the log.
+        Voice::Plain | Voice::Published(_) => diagnostics::render(Style { graphics: false, ..style }, documents, findings),
         Voice::Document => json::document(Exit::Done, documents, findings, serde_json::json!({})),
         Voice::JsonLines => json::lines(documents, findings),
     };

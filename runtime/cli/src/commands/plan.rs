@@ -7,14 +7,17 @@ use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::plan::wire::{self, SavedPlan};
 use kpipe_compiler::sources::Mode;
 
+use super::publish::{Published, publish};
 use super::{failed, findings, print, runtime};
-use crate::args::{Common, Format, Plan};
+use crate::args::{Common, Plan, Voice};
 use crate::compile::{Compiled, Sampler, Unit, compile};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::host::Host;
+use crate::host::{Host, Style};
 use crate::live::World;
 use crate::planning::{self, Planned};
+use crate::render::diagnostics::{Document, Finding};
+use crate::render::plan::PipelineView;
 use crate::render::{self, json};
 use crate::sample;
 use crate::secrets::HostSecrets;
@@ -77,22 +80,48 @@ fn show(
     exit: Exit,
 ) -> Result<(), Failure> {
     let views = planning::views(planned);
-    if args.format == Format::Json {
-        let Compiled { mut documents, findings: mut all, .. } = compiled;
-        all.extend(failures.into_iter().map(|failure| failure.finding(&mut documents)));
-        return print(host, &json::document(exit, &documents, &all, render::plan::json(&views)));
-    }
-    findings(common, args.format.into(), host, &compiled)?;
-    if !compiled.has_errors {
-        let style = host.out_style(common.color);
-        let mut text = render::plan::human(style, &views, common.verbose > 0);
-        if args.offline {
-            text.push_str("Offline: what runs, offsets, topics and buckets were not looked at.\n");
+    match args.format.into() {
+        Voice::Document => {
+            let (documents, all) = together(compiled, failures);
+            print(host, &json::document(exit, &documents, &all, render::plan::json(&views)))
         }
-        if let (Some(path), true) = (&args.out, failures.is_empty()) {
-            text.push_str(&format!("Saved to {}; `kpipe apply {0}` refuses it once its inputs have moved.\n", path.display()));
+        Voice::Published(publication) => {
+            let has_errors = compiled.has_errors;
+            let (documents, findings) = together(compiled, failures);
+            let (log, page) = (described(args, Style::PLAIN, &views, false), render::plan::markdown(&views));
+            let (headline, body) = match has_errors {
+                true => ("Plan: none, for there are errors.".to_owned(), None),
+                false => (render::plan::summary(&views), Some((log.as_str(), page.as_str()))),
+            };
+            let published = Published { command: "plan", exit, headline: &headline, body, documents, findings: &findings };
+            publish(host, publication, published)
         }
-        print(host, &text)?;
+        voice @ (Voice::Human | Voice::Plain | Voice::JsonLines) => {
+            findings(common, voice, host, &compiled)?;
+            if !compiled.has_errors {
+                let mut text = described(args, host.out_style(common.color), &views, common.verbose > 0);
+                if let (Some(path), true) = (&args.out, failures.is_empty()) {
+                    text.push_str(&format!("Saved to {}; `kpipe apply {0}` refuses it once its inputs have moved.\n", path.display()));
+                }
+                print(host, &text)?;
+            }
+            failed(common.color, voice, host, failures)
+        }
     }
-    failed(common.color, args.format.into(), host, failures)
+}
+
+/// All that was found, in the files and around them.
+fn together(compiled: Compiled, failures: Vec<Failure>) -> (Vec<Document>, Vec<Finding>) {
+    let Compiled { mut documents, findings: mut all, .. } = compiled;
+    all.extend(failures.into_iter().map(|failure| failure.finding(&mut documents)));
+    (documents, all)
+}
+
+/// The plan for people.
+fn described(args: &Plan, style: Style, views: &[PipelineView], everything: bool) -> String {
+    let mut text = render::plan::human(style, views, everything);
+    if args.offline {
+        text.push_str("Offline: what runs, offsets, topics and buckets were not looked at.\n");
+    }
+    text
 }

@@ -54,6 +54,8 @@ pub(super) struct Found {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct QuickFix {
     pub(super) title: String,
+    /// Whether it is the only right answer.
+    pub(super) is_safe: bool,
     pub(super) edits: Vec<(String, Span, String)>,
 }
 
@@ -250,9 +252,12 @@ impl Writer<'_> {
             let (uri, span) = self.place(&mark);
             (uri, span, if mark.text.is_empty() { "here".to_owned() } else { mark.text })
         });
-        let safe = fixes.into_iter().filter(|fix| fix.safe);
-        let fixes =
-            safe.map(|fix| QuickFix { title: self.title(&fix.edits), edits: fix.edits.into_iter().map(|edit| self.edit(edit)).collect() });
+        // An editor shows what an edit does before it is made, so what is only likely is offered too.
+        let fixes = fixes.into_iter().map(|fix| QuickFix {
+            title: self.title(&fix.edits),
+            is_safe: fix.safe,
+            edits: fix.edits.into_iter().map(|edit| self.edit(edit)).collect(),
+        });
         let label = primary.map(|mark| mark.text).filter(|text| !text.is_empty());
         let help = help.map(|help| format!("help: {help}"));
         let message = [message].into_iter().chain(label).chain(notes).chain(help).collect::<Vec<_>>().join("\n");

@@ -337,7 +337,7 @@ impl Server {
             "title": format!("{code}{}", fix.title),
             "kind": "quickfix",
             "diagnostics": [self.diagnostic(found)],
-            "isPreferred": true,
+            "isPreferred": fix.is_safe,
             "edit": { "changes": changes }
         })
     }

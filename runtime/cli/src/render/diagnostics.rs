@@ -137,13 +137,7 @@ fn graphical(out: &mut String, style: Style, documents: &[Document], finding: &F
     let heading = finding.code.as_ref().map_or_else(|| word.to_owned(), |code| format!("{word}[{code}]"));
     let message = harmless(&finding.message);
     out.push_str(&format!("{}: {}\n", paint(style, finding.severity.ink(), &heading), paint(style, Ink::Strong, &message)));
-    let mut shown: Vec<usize> = Vec::new();
-    for mark in &finding.marks {
-        if !shown.contains(&mark.document) {
-            shown.push(mark.document);
-            snippet(out, style, documents, finding, mark.document);
-        }
-    }
+    out.push_str(&excerpts(style, documents, finding));
     for note in &finding.notes {
         indented(out, style, "", &harmless(note));
     }
@@ -151,6 +145,19 @@ fn graphical(out: &mut String, style: Style, documents: &[Document], finding: &F
         indented(out, style, &format!("{} ", paint(style, Ink::Help, "help:")), &harmless(help));
     }
     out.push('\n');
+}
+
+/// The excerpts of a finding, one or more for each file that it is about.
+pub(crate) fn excerpts(style: Style, documents: &[Document], finding: &Finding) -> String {
+    let mut out = String::new();
+    let mut shown: Vec<usize> = Vec::new();
+    for mark in &finding.marks {
+        if !shown.contains(&mark.document) {
+            shown.push(mark.document);
+            snippet(&mut out, style, documents, finding, mark.document);
+        }
+    }
+    out
 }
 
 /// A text below the excerpt; its further lines stand under the first.

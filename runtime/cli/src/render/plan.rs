@@ -8,6 +8,7 @@ use kpipe_compiler::plan::explain::explain;
 use kpipe_engine::connector::{Inspection, PartitionInspection};
 use serde_json::{Value, json};
 
+use super::markdown::{escaped, fenced, span as code};
 use super::paint::{Ink, harmless, paint};
 use super::progress::grouped;
 use crate::host::Style;
@@ -118,6 +119,25 @@ pub(crate) fn human(style: Style, pipelines: &[PipelineView], everything: bool) 
         one(&mut text, style, pipeline, everything || pipeline.action() != Some(Action::None));
     }
     let _ = writeln!(text, "{}", paint(style, Ink::Strong, &summary(pipelines)));
+    text
+}
+
+/// The plan as Markdown: what changes in a table, what each pipeline does folded away.
+pub(crate) fn markdown(pipelines: &[PipelineView]) -> String {
+    let mut text = String::from("| | pipeline | changes | asks for |\n|---|---|---|---|\n");
+    for pipeline in pipelines {
+        let (action, classes) = (pipeline.action(), pipeline.classes());
+        let words: Vec<&str> = classes.iter().map(|class| class.word()).collect();
+        let words = if words.is_empty() { word(action).to_owned() } else { words.join(", ") };
+        let flags: Vec<String> = classes.iter().filter_map(|class| class.consent().flag()).map(code).collect();
+        let _ = writeln!(text, "| {} | {} | {words} | {} |", code(sign(action)), code(&pipeline.name), flags.join(" "));
+    }
+    for pipeline in pipelines.iter().filter(|pipeline| pipeline.action() != Some(Action::None)) {
+        let mut drawn = String::new();
+        one(&mut drawn, Style::PLAIN, pipeline, true);
+        let (name, drawn) = (escaped(&pipeline.name), fenced("text", drawn.trim_end()));
+        let _ = write!(text, "\n<details><summary>{name}: {}</summary>\n\n{drawn}\n</details>\n", word(pipeline.action()));
+    }
     text
 }
 
@@ -363,6 +383,15 @@ mod tests {
         let pipelines = [changed(), plain("mqtt-to-kafka", Some(Action::Create)), unchanged];
         assert!(human(Style::PLAIN, &pipelines, true).contains("at least once: long"));
         insta::assert_snapshot!(human(Style::PLAIN, &pipelines, false));
+    }
+
+    #[test]
+    fn a_comment_has_a_row_a_pipeline_and_what_it_asks_for() {
+        let text = markdown(&[changed(), plain("mqtt-to-kafka", Some(Action::Create)), plain("audit_to_lake", Some(Action::None))]);
+        assert!(text.contains("| `~` | `sensors-to-lake` | new layout, restart | `--yes` |\n"), "{text}");
+        assert!(text.contains("| `=` | `audit_to_lake` | no change |  |\n"), "{text}");
+        assert!(text.contains("date=yyyy-MM-dd → date=yyyy-MM-dd/hour=HH  sensors.yaml:14"), "{text}");
+        assert_eq!(text.matches("<details>").count(), 2, "what does not change has nothing to unfold");
     }
 
     #[test]
