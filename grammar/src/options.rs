@@ -11,7 +11,7 @@ pub(crate) struct OptionClause {
     /// In capitals.
     pub(crate) keyword: &'static str,
     pub(crate) shape: Shape,
-    /// What to write instead of a clause that the newer language dropped.
+    /// What to write instead of a clause that the newer language dropped; `...` stands for its value.
     pub(crate) replacement: Option<&'static str>,
 }
 
@@ -101,7 +101,7 @@ pub(crate) static OPTIONS: &[OptionClause] = &[
     row("WITHGROUP", Shape::Text),
     row("WITHOFFSET", Shape::Offsets),
     row("SAMPLE", Shape::Sample),
-    old("WITHPARTITIONER", Shape::Text, "PROPERTIES('partition.include.keys'=true)"),
+    old("WITHPARTITIONER", Shape::Text, "PROPERTIES('partition.include.keys'=...)"),
     old("WITH_FLUSH_SIZE", Shape::Integer(1), "PROPERTIES('flush.size'=...)"),
     old("WITH_FLUSH_INTERVAL", Shape::Integer(1), "PROPERTIES('flush.interval'=...)"),
     old("WITH_FLUSH_COUNT", Shape::Integer(1), "PROPERTIES('flush.count'=...)"),

@@ -1328,8 +1328,8 @@ fn old_flush() {
         "INSERT INTO a SELECT * FROM b WITH_FLUSH_COUNT = 5 WITHPARTITIONER = Keys",
         r##"
         KP0152 `WITH_FLUSH_COUNT` is a deprecated clause
-          30 "WITH_FLUSH_COUNT = 5" replaced by PROPERTIES('flush.count'=...)
-          help: write PROPERTIES('flush.count'=...)
+          30 "WITH_FLUSH_COUNT = 5" replaced by PROPERTIES('flush.count'=5)
+          help: write PROPERTIES('flush.count'=5)
         KP0152 `WITHPARTITIONER` is a deprecated clause
           51 "WITHPARTITIONER = Keys" replaced by PROPERTIES('partition.include.keys'=true)
           help: write PROPERTIES('partition.include.keys'=true)

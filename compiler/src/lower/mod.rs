@@ -103,7 +103,7 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
     let source = from::check(scope, from);
     let target_clause = target;
     let target = insert::target(scope, target, from);
-    let properties = properties::read(scope, properties.as_ref(), flushes);
+    let properties = properties::read(scope, properties.as_ref(), other, flushes);
     let format = value::format(scope, with_converter.as_ref());
     if scope.is_unknown() {
         return None;

@@ -5,6 +5,7 @@ use kpipe_grammar::span::{Span, Spanned};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::properties;
 use super::scope::Scope;
 use crate::near::one_of;
 
@@ -80,7 +81,10 @@ fn honoured_help(scope: &Scope<'_>) -> String {
 /// Refuses what the language has and kpipe not yet.
 pub(super) fn check_other(scope: &mut Scope<'_>, limit: Option<&Spanned<u64>>, other: &[Spanned<OtherClause>]) {
     let others = other.iter().map(|clause| (clause.node.keyword, clause.span));
-    for (clause, span) in limit.map(|limit| ("LIMIT", limit.span)).into_iter().chain(others) {
+    let all = limit.map(|limit| ("LIMIT", limit.span)).into_iter().chain(others);
+    // Those of before that are properties today are read there.
+    let unread: Vec<_> = all.filter(|(clause, _)| properties::of_older(scope, clause).is_none()).collect();
+    for (clause, span) in unread {
         scope.error(OptionError::NotYet { clause }, [(scope.at(span), "known, but not built yet".to_owned())]);
     }
 }

@@ -1,6 +1,6 @@
 //! PROPERTIES: the options of a sink under their KCQL names.
 
-use kpipe_grammar::ast::Property;
+use kpipe_grammar::ast::{OptionValue, OtherClause, Property};
 use kpipe_grammar::span::{Span, Spanned};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -28,6 +28,14 @@ const LATER: [&str; 13] = [
     "store.file.namer",
     "store.file.namer.param",
     "mqtt.target.from.field",
+];
+
+/// Clauses of the older generation, and the properties that they are today.
+const OLDER: [(&str, &str); 4] = [
+    ("WITH_FLUSH_SIZE", "flush.size"),
+    ("WITH_FLUSH_INTERVAL", "flush.interval"),
+    ("WITH_FLUSH_COUNT", "flush.count"),
+    ("WITHPARTITIONER", "partition.include.keys"),
 ];
 
 /// A property that says nothing.
@@ -61,6 +69,22 @@ pub(super) enum PropertyError {
         expected: String,
         /// What was written.
         value: String,
+    },
+    /// `WITHPARTITIONER = Sorted`.
+    #[error("WITHPARTITIONER is `KeysAndValues` or `Values`, not `{value}`")]
+    #[diagnostic(code(KP0313), help("write PROPERTIES('partition.include.keys'=true), or `false` for folders without names"))]
+    WrongPartitioner {
+        /// What was written.
+        value: String,
+    },
+    /// `WITH_FLUSH_COUNT = 5` and `'flush.count'=5`.
+    #[error("{clause} is the property `{key}` of before, and that is there too")]
+    #[diagnostic(code(KP0317), help("remove {clause}"))]
+    SaidTwice {
+        /// The keyword.
+        clause: &'static str,
+        /// The key.
+        key: &'static str,
     },
     /// Two statements, one set of files.
     #[error("two statements say `{key}` differently, but the files of a pipeline are closed together")]
@@ -99,28 +123,77 @@ enum Typed {
     Flag(bool),
 }
 
-/// Reads the clause; what is about flushing goes to `flushes`.
-pub(super) fn read(scope: &mut Scope<'_>, clause: Option<&Spanned<Vec<Property>>>, flushes: &mut Flushes) -> Properties {
+/// The property that a clause of the older generation is today, where the sink has it.
+pub(super) fn of_older(scope: &Scope<'_>, keyword: &str) -> Option<&'static PropertySpec> {
+    let (_, key) = OLDER.iter().find(|(older, _)| *older == keyword)?;
+    let properties: &'static [PropertySpec] = scope.sink.properties;
+    properties.iter().find(|spec| spec.key == *key)
+}
+
+/// Reads the clause and those of before that say the same; what is about flushing goes to `flushes`.
+pub(super) fn read(
+    scope: &mut Scope<'_>,
+    clause: Option<&Spanned<Vec<Property>>>,
+    other: &[Spanned<OtherClause>],
+    flushes: &mut Flushes,
+) -> Properties {
     let mut properties = Properties::default();
-    let Some(clause) = clause.filter(|_| scope.sink.clauses.contains(&"PROPERTIES")) else { return properties };
-    for property in &clause.node {
+    let written = clause.filter(|_| scope.sink.clauses.contains(&"PROPERTIES")).map_or(&[][..], |clause| &clause.node);
+    for clause in other {
+        older(scope, clause, written, flushes, &mut properties);
+    }
+    for property in written {
         let key = property.key.node.to_lowercase();
         let Some(spec) = scope.sink.properties.iter().find(|spec| spec.key == key) else {
             unknown(scope, key, property.key.span);
             continue;
         };
         let at = scope.at(property.value.span);
-        let value = SettingValue::from(&property.value.node);
-        match typed(scope, spec, &value) {
-            Ok(Typed::Number(number)) => say(scope, flushes, spec, number, at),
-            Ok(Typed::Flag(flag)) => properties.names = Some(flag),
-            Err(expected) => {
-                let error = PropertyError::WrongValue { key, expected, value: value.text() };
-                scope.error(error, [(at, "not this".to_owned())]);
-            }
-        }
+        set(scope, spec, &SettingValue::from(&property.value.node), at, flushes, &mut properties);
     }
     properties
+}
+
+fn set(scope: &mut Scope<'_>, spec: &PropertySpec, value: &SettingValue, at: Location, flushes: &mut Flushes, properties: &mut Properties) {
+    match typed(scope, spec, value) {
+        Ok(Typed::Number(number)) => say(scope, flushes, spec, number, at),
+        Ok(Typed::Flag(flag)) => properties.names = Some(flag),
+        Err(expected) => {
+            let error = PropertyError::WrongValue { key: spec.key.to_owned(), expected, value: value.text() };
+            scope.error(error, [(at, "not this".to_owned())]);
+        }
+    }
+}
+
+/// A clause of the older generation that is a property today.
+fn older(scope: &mut Scope<'_>, clause: &Spanned<OtherClause>, written: &[Property], flushes: &mut Flushes, properties: &mut Properties) {
+    let OtherClause { keyword, text: _, value } = &clause.node;
+    let Some(spec) = of_older(scope, keyword) else { return };
+    let at = scope.at(clause.span);
+    if let Some(twice) = written.iter().find(|property| property.key.node.eq_ignore_ascii_case(spec.key)) {
+        let other = scope.at(twice.key.span);
+        let error = PropertyError::SaidTwice { clause: keyword, key: spec.key };
+        return scope.error(error, [(at, "said here".to_owned()), (other, "and here".to_owned())]);
+    }
+    let value = match value {
+        OptionValue::Integer(number) => SettingValue::Integer(*number),
+        OptionValue::Text(text) if text.eq_ignore_ascii_case("KeysAndValues") => SettingValue::Flag(true),
+        OptionValue::Text(text) if text.eq_ignore_ascii_case("Values") => SettingValue::Flag(false),
+        OptionValue::Text(text) => {
+            let error = PropertyError::WrongPartitioner { value: text.clone() };
+            return scope.error(error, [(at, "neither of the two".to_owned())]);
+        }
+        // The table of the grammar gives these clauses a number or a word.
+        OptionValue::Flag
+        | OptionValue::Columns(_)
+        | OptionValue::Tags(_)
+        | OptionValue::Field(_)
+        | OptionValue::SysTime
+        | OptionValue::Buckets { .. }
+        | OptionValue::Offsets(_)
+        | OptionValue::Sample { .. } => return,
+    };
+    set(scope, spec, &value, at, flushes, properties);
 }
 
 fn unknown(scope: &mut Scope<'_>, key: String, span: Span) {

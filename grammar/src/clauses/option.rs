@@ -24,10 +24,20 @@ pub(super) fn parse(clause: &Clause<'_>, row: &'static OptionClause, report: &mu
     let value = Reader { clause, keyword: row.keyword, report }.value(row.shape, parts);
     let value = report.keep(value)?;
     if let Some(replacement) = row.replacement {
-        report.warning(SyntaxWarning::DeprecatedClause { clause: row.keyword, replacement: replacement.to_owned(), span: clause.span() });
+        let replacement = replacement.replace("...", &value_today(&value));
+        report.warning(SyntaxWarning::DeprecatedClause { clause: row.keyword, replacement, span: clause.span() });
     }
     let node = OtherClause { keyword: row.keyword, text: clause.text().to_owned(), value };
     Some(Spanned::new(node, clause.span()))
+}
+
+/// The value of a clause as its successor writes it. The words of `WITHPARTITIONER` became a flag: whether folders have names.
+fn value_today(value: &OptionValue) -> String {
+    match value {
+        OptionValue::Integer(number) => number.to_string(),
+        OptionValue::Text(text) => (!text.eq_ignore_ascii_case("Values")).to_string(),
+        _ => "...".to_owned(),
+    }
 }
 
 /// Reads the parts of one clause.

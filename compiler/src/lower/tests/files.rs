@@ -283,3 +283,29 @@ fn statements_of_one_pipeline_flush_together() {
         "INSERT INTO lake:a SELECT * FROM t PROPERTIES('flush.count'=5); INSERT INTO lake:b SELECT * FROM t PROPERTIES('flush.count'=5)";
     assert_eq!(log_to_store(same).pipeline().flush.unwrap().records, Some(5));
 }
+
+#[test]
+fn clauses_of_the_older_language_are_the_properties_of_today() {
+    let old = "INSERT INTO lake SELECT * FROM t PARTITIONBY a \
+        WITHPARTITIONER = Values WITH_FLUSH_SIZE = 5000000 WITH_FLUSH_INTERVAL = 60 WITH_FLUSH_COUNT = 500";
+    let new = "INSERT INTO lake SELECT * FROM t PARTITIONBY a \
+        PROPERTIES('partition.include.keys'=false, 'flush.size'=5000000, 'flush.interval'=60, 'flush.count'=500)";
+    let said = log_to_store(old).said();
+    assert!(said.len() == 4 && said.iter().all(|line| line.starts_with("warning KP0152: ")), "{said:?}");
+    let flush = |kcql| log_to_store(kcql).pipeline().flush.map(|flush| (flush.records, flush.bytes, flush.interval_ms));
+    assert_eq!((flush(old), flush(old)), (flush(new), Some((Some(500), 5_000_000, 60_000))));
+    assert_eq!(folders(log_to_store(old)), folders(log_to_store(new)));
+    let errors = |kcql| {
+        let said = log_to_store(kcql).said().into_iter().filter(|line| !line.starts_with("warning"));
+        said.map(|line| line.split(" [").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(errors("INSERT INTO lake SELECT * FROM t PARTITIONBY a WITHPARTITIONER = KeysAndValues"), [""; 0]);
+    assert_eq!(
+        errors("INSERT INTO lake SELECT * FROM t PARTITIONBY a WITHPARTITIONER = Sorted"),
+        ["KP0313: WITHPARTITIONER is `KeysAndValues` or `Values`, not `Sorted`"]
+    );
+    assert_eq!(
+        errors("INSERT INTO lake SELECT * FROM t WITH_FLUSH_COUNT = 5 PROPERTIES('Flush.Count'=6)"),
+        ["KP0317: WITH_FLUSH_COUNT is the property `flush.count` of before, and that is there too"]
+    );
+}
