@@ -1,6 +1,6 @@
 //! The language server: what an editor asks while somebody writes pipeline files.
 //!
-//! One loop reads a message, answers it and goes on: a file is compiled in about a millisecond, so nothing has to run beside it.
+//! One loop reads a message, answers it and goes on: a file is compiled in a few milliseconds, so nothing has to run beside it.
 //!
 //! | module | what it does |
 //! |---|---|
