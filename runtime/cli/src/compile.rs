@@ -91,7 +91,11 @@ impl Compiled {
         let kpipe_compiler::Compiled { pipelines, places, report, documents, unknown: _ } = found;
         self.read += documents.len();
         self.has_errors |= report.has_errors();
+        let before = self.findings.len();
         self.report(&sources, &report);
+        for finding in &mut self.findings[before..] {
+            say_how_to_fix(finding, &self.documents);
+        }
         let texts = Rc::new(Texts { sources, report });
         let unit = |(pipeline, places): (Pipeline, Places)| {
             let folder = places.find("pipeline").map_or_else(String::new, |at| paths::parent(&texts.sources.file(at.file).name));
@@ -123,6 +127,14 @@ impl Compiled {
     }
 }
 
+/// Where nothing else is to be said about a fix, the way to apply it is. An editor has its own.
+fn say_how_to_fix(finding: &mut Finding, documents: &[Document]) {
+    let Some(mark) = finding.marks.first().filter(|_| finding.help.is_none()) else { return };
+    if finding.fixes.iter().any(|fix| fix.safe) {
+        finding.help = Some(format!("run `kpipe fix {}` to apply this one safe edit", documents[mark.document].name));
+    }
+}
+
 fn finding(sources: &Sources, base: usize, view: View) -> Finding {
     let View { code, severity, message, primary, secondary, help, fixes, suggestions } = view;
     let severity = match severity {
@@ -140,16 +152,13 @@ fn finding(sources: &Sources, base: usize, view: View) -> Finding {
         title: format!("replace with `{}`", edit.replacement),
         edits: vec![edit_of(sources, base, edit)],
     });
-    // Where nothing else is to be said, the way to apply it is.
-    let safe_help =
-        fix.as_ref().zip(primary.as_ref()).map(|(_, label)| format!("run `kpipe fix {}` to apply this one safe edit", label.name));
     Finding {
         severity,
         code: (!code.is_empty()).then_some(code),
         message,
         marks: primary.into_iter().chain(secondary).map(|label| mark(base, label)).collect(),
         notes: Vec::new(),
-        help: help.or(safe_help),
+        help,
         fixes: fix.into_iter().chain(others).collect(),
         pipeline: None,
         yaml_path: None,

@@ -105,7 +105,10 @@ fn sessions_are_held_as_they_are_written() {
             fs::write(&path, &found).unwrap();
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();
-        assert!(expected == found, "{} differs; KPIPE_ACCEPT=1 writes it; found:\n{found}", path.display());
+        let differs = expected.lines().zip(found.lines()).position(|(left, right)| left != right);
+        let line = differs.unwrap_or(expected.lines().count().min(found.lines().count())) + 1;
+        let here = found.lines().nth(line - 1).unwrap_or_default();
+        assert!(expected == found, "{} differs from line {line} on, where it is now `{here}`; KPIPE_ACCEPT=1 writes it", path.display());
         count += 1;
     }
     assert!(count > 0);
