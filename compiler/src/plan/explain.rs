@@ -55,7 +55,7 @@ fn line(title: &'static str, text: impl Into<String>) -> Line {
 }
 
 /// The options that say where; the rest stands in the file.
-fn endpoint(endpoint: &Endpoint) -> String {
+pub(super) fn endpoint(endpoint: &Endpoint) -> String {
     let Endpoint { connector, options } = endpoint;
     let shown = ["brokers", "url", "endpoint", "region", "dir", "group", "client_id", "from", "qos"];
     let Options(values) = options;
@@ -86,7 +86,7 @@ fn explain_route(lines: &mut Vec<Line>, route: &Route) {
     }
 }
 
-fn values(decode: &Decode) -> &'static str {
+pub(super) fn values(decode: &Decode) -> &'static str {
     match (decode.format, decode.columns.is_empty()) {
         (ValueFormat::Bytes, _) => "values not looked into",
         (ValueFormat::Text, _) => "values are text",
@@ -95,7 +95,7 @@ fn values(decode: &Decode) -> &'static str {
     }
 }
 
-fn written(tail: &Tail) -> String {
+pub(super) fn written(tail: &Tail) -> String {
     match tail {
         Tail::Records(RecordTail { format: None, .. }) => "records as they came".to_owned(),
         Tail::Records(RecordTail { format: Some(format), .. }) => format!("records as {}", format_text(format)),
@@ -122,7 +122,7 @@ fn columns_text(columns: &[Projection], names: &[String]) -> Vec<Line> {
         .collect()
 }
 
-fn flush_text(flush: &Flush) -> String {
+pub(super) fn flush_text(flush: &Flush) -> String {
     let Flush { records, bytes, interval_ms, idle_ms } = flush;
     let records = match records {
         None => String::new(),
@@ -132,7 +132,7 @@ fn flush_text(flush: &Flush) -> String {
     format!("after {records}{}, {} since the first record, or {} without one", show_bytes(*bytes), show_ms(*interval_ms), show_ms(*idle_ms))
 }
 
-fn errors_text(errors: &ErrorPolicy) -> String {
+pub(super) fn errors_text(errors: &ErrorPolicy) -> String {
     let ErrorPolicy { tolerance, dead_letter, retry_timeout_ms, retry_delay_max_ms: _ } = errors;
     let bad = match (tolerance, dead_letter) {
         (Tolerance::None, _) => "the first bad record stops the pipeline".to_owned(),
@@ -183,7 +183,7 @@ fn example_time(pattern: &str, zone: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::{
         Compression, DataType, DeadLetter, DecodeColumn, FileFormat, Guarantee, KeyPlan, Naming, OptionValue, Promise, TopicName,
@@ -194,7 +194,7 @@ mod tests {
         Endpoint { connector: connector.to_owned(), options: Options(options.collect()) }
     }
 
-    fn files() -> Route {
+    pub(in crate::plan) fn files() -> Route {
         Route {
             statement: "INSERT INTO lake:orders\nSELECT id, meta.site AS site\nFROM orders".to_owned(),
             from: "orders".to_owned(),
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    fn pipeline(route: Route) -> Pipeline {
+    pub(in crate::plan) fn pipeline(route: Route) -> Pipeline {
         Pipeline {
             name: "p".to_owned(),
             source: endpoint("kafka", &[("brokers", "a:9092"), ("group", "p"), ("client", "hidden")]),

@@ -5,6 +5,7 @@
 pub mod explain;
 pub mod naming;
 pub mod options;
+pub mod story;
 pub mod types;
 pub mod wire;
 pub mod wording;

@@ -109,7 +109,7 @@ pub enum Command {
     Plan(Plan),
     /// Plan, ask where needed, then run in the foreground until told to stop
     Apply(Apply),
-    /// Explain an error code
+    /// Explain an error code, or what a pipeline does
     Explain(Explain),
     /// Apply the fixes of diagnostics that have one right answer
     Fix(Fix),
@@ -178,6 +178,7 @@ Examples:
   kpipe plan --offline orders.yaml               no network: what the files say
   kpipe plan --detailed-exitcode; echo $?        0 unchanged, 2 changes pending
   kpipe plan --out next.kplan && kpipe apply next.kplan
+  kpipe plan --schema orders.yaml                the columns of every step too
   kpipe plan --format markdown > comment.md      the changes, for a pull request
 
 Formats are those of `kpipe check`; sarif holds the diagnostics alone.")]
@@ -188,6 +189,9 @@ pub struct Plan {
     /// Ask no system; say what was skipped
     #[arg(long)]
     pub offline: bool,
+    /// Show the columns of every step of every statement
+    #[arg(long)]
+    pub schema: bool,
     /// Save the plan, without secrets, for `kpipe apply FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -267,11 +271,18 @@ pub struct Consents {
 
 /// `kpipe explain`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  kpipe explain KP0107\n  kpipe explain            lists every code")]
+#[command(after_help = "\
+Examples:
+  kpipe explain KP0107
+  kpipe explain orders.yaml     what the pipeline does, with the columns of every step; needs no network
+  kpipe explain                 lists every code")]
 pub struct Explain {
-    /// A code as KP0107
-    #[arg(value_name = "CODE")]
-    pub code: Option<String>,
+    /// A code as KP0107; or a pipeline file, or a directory of them
+    #[arg(value_name = "CODE|FILE|DIR")]
+    pub what: Option<String>,
+    /// Take values from profiles/NAME.yaml
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
 }
 
 /// `kpipe fix`.

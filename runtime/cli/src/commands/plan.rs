@@ -17,6 +17,7 @@ use crate::host::{Host, Style};
 use crate::live::World;
 use crate::planning::{self, Planned};
 use crate::render::diagnostics::{Document, Finding};
+use crate::render::markdown::fenced;
 use crate::render::plan::PipelineView;
 use crate::render::{self, json};
 use crate::sample;
@@ -83,12 +84,20 @@ fn show(
     match args.format.into() {
         Voice::Document => {
             let (documents, all) = together(compiled, failures);
-            print(host, &json::document(exit, &documents, &all, render::plan::json(&views)))
+            let mut body = render::plan::json(&views);
+            if args.schema {
+                body["schemas"] = render::plan::schemas_json(&views);
+            }
+            print(host, &json::document(exit, &documents, &all, body))
         }
         Voice::Published(publication) => {
             let has_errors = compiled.has_errors;
             let (documents, findings) = together(compiled, failures);
-            let (log, page) = (described(args, Style::PLAIN, &views, false), render::plan::markdown(&views));
+            let (log, mut page) = (described(args, Style::PLAIN, &views, false), render::plan::markdown(&views));
+            if args.schema {
+                let columns = fenced("text", &render::plan::schemas(Style::PLAIN, &views));
+                page.push_str(&format!("\n<details><summary>columns</summary>\n\n{columns}\n</details>\n"));
+            }
             let (headline, body) = match has_errors {
                 true => ("Plan: none, for there are errors.".to_owned(), None),
                 false => (render::plan::summary(&views), Some((log.as_str(), page.as_str()))),
@@ -119,7 +128,8 @@ fn together(compiled: Compiled, failures: Vec<Failure>) -> (Vec<Document>, Vec<F
 
 /// The plan for people.
 fn described(args: &Plan, style: Style, views: &[PipelineView], everything: bool) -> String {
-    let mut text = render::plan::human(style, views, everything);
+    let schemas = if args.schema { render::plan::schemas(style, views) } else { String::new() };
+    let mut text = schemas + &render::plan::human(style, views, everything);
     if args.offline {
         text.push_str("Offline: what runs, offsets, topics and buckets were not looked at.\n");
     }

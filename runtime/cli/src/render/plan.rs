@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use kpipe_compiler::diff::{Action, Change, ChangeClass, Consent, PipelineChange};
 use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::plan::explain::explain;
+use kpipe_compiler::plan::story::{schema, steps};
 use kpipe_engine::connector::{Inspection, PartitionInspection};
 use serde_json::{Value, json};
 
@@ -139,6 +140,29 @@ pub(crate) fn markdown(pipelines: &[PipelineView]) -> String {
         let _ = write!(text, "\n<details><summary>{name}: {}</summary>\n\n{drawn}\n</details>\n", word(pipeline.action()));
     }
     text
+}
+
+/// The columns of every step of every statement.
+pub(crate) fn schemas(style: Style, pipelines: &[PipelineView]) -> String {
+    let mut text = String::new();
+    for pipeline in pipelines {
+        let _ = writeln!(text, "{}", paint(style, Ink::Strong, &format!("Columns of {}", harmless(&pipeline.name))));
+        for route in &pipeline.plan.routes {
+            let lines =
+                route.statement.lines().map(|line| format!("  {line}")).chain(schema(route).into_iter().map(|line| format!("  {line}")));
+            lines.for_each(|line| text.push_str(&format!("{}\n", harmless(&line))));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The same for programs: by pipeline, the statements and their steps.
+pub(crate) fn schemas_json(pipelines: &[PipelineView]) -> Value {
+    let statement = |route: &kpipe_compiler::plan::Route| json!({ "statement": route.statement, "steps": steps(route) });
+    let pipeline =
+        |view: &PipelineView| json!({ "name": view.name, "statements": view.plan.routes.iter().map(statement).collect::<Vec<_>>() });
+    pipelines.iter().map(pipeline).collect()
 }
 
 /// What each pipeline does, without what was applied before or what its systems say.
@@ -392,6 +416,30 @@ mod tests {
         assert!(text.contains("| `=` | `audit_to_lake` | no change |  |\n"), "{text}");
         assert!(text.contains("date=yyyy-MM-dd → date=yyyy-MM-dd/hour=HH  sensors.yaml:14"), "{text}");
         assert_eq!(text.matches("<details>").count(), 2, "what does not change has nothing to unfold");
+    }
+
+    #[test]
+    fn the_columns_of_every_step_are_shown_for_people_and_for_programs() {
+        use kpipe_compiler::plan::{DataType, Decode, DecodeColumn, KeyPlan, RecordTail, Route, Tail, TopicName, ValueFormat};
+        let mut view = plain("p", None);
+        let field = DecodeColumn { path: vec!["meta".to_owned(), "site".to_owned()], data_type: DataType::String, nullable: false };
+        view.plan.routes.push(Route {
+            decode: Decode { format: ValueFormat::Json, columns: vec![field] },
+            ..serde_json::from_value(json!({
+                "statement": "INSERT INTO t SELECT meta.site FROM s",
+                "from": "s",
+                "decode": Decode { format: ValueFormat::Json, columns: Vec::new() },
+                "project": null,
+                "tail": Tail::Records(RecordTail { topic: TopicName::OfSource, key: KeyPlan::Keep, format: None }),
+            }))
+            .unwrap()
+        });
+        let text = schemas(Style::PLAIN, std::slice::from_ref(&view));
+        assert!(text.starts_with("Columns of p\n  INSERT INTO t SELECT meta.site FROM s\n    1. Records of `s` are read"), "{text}");
+        assert!(text.contains("\n         meta.site  string not null\n"), "{text}");
+        let value = schemas_json(&[view]);
+        let column = &value[0]["statements"][0]["steps"][0]["columns"][0];
+        assert_eq!(column, &json!({ "name": "meta.site", "type": "string", "nullable": false, "from": null }));
     }
 
     #[test]
