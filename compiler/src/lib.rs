@@ -6,6 +6,7 @@ mod compile;
 pub mod diff;
 pub mod document;
 pub mod fix;
+pub mod functions;
 pub mod lower;
 pub mod names;
 pub mod near;

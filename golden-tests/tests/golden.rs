@@ -10,6 +10,8 @@
 mod clauses;
 #[path = "golden/docs.rs"]
 mod docs;
+#[path = "golden/functions.rs"]
+mod functions;
 #[path = "golden/rows.rs"]
 mod rows;
 #[path = "golden/runs.rs"]
@@ -149,6 +151,7 @@ fn copy_folder(from: &Path, to: &Path) -> Outcome {
 datatest_stable::harness! {
     { test = readme, root = "../examples/01-first-pipeline", pattern = r"pipeline\.yaml$" },
     { test = docs::page, root = "../docs", pattern = r"\.md$" },
+    { test = functions::page, root = "../docs", pattern = r"expressions\.md$" },
     { test = clauses::case, root = "cases/clauses", pattern = r"\.kcql$" },
     { test = clauses::page, root = "../docs", pattern = r"kcql-cases\.md$" },
     { test = conversation, root = "cases", pattern = CONVERSATIONS },

@@ -8,28 +8,31 @@
 
 use serde::Serialize;
 
+use crate::expr::Expr;
 use crate::print;
 use crate::span::{Span, Spanned};
 
-/// `INSERT INTO target SELECT columns FROM source clauses`. Two are equal when they say the same, wherever and in whatever order.
+/// `INSERT INTO target SELECT columns FROM source WHERE condition clauses`. Two are equal when they say the same, wherever and in whatever order.
 #[derive(Clone, Debug, Serialize)]
 pub struct Statement {
     /// The whole statement, without the `;`.
     pub span: Span,
-    /// `INSERT INTO` or `UPSERT INTO`.
+    /// `INSERT INTO`, `UPSERT INTO`, `UPDATE INTO`; of a `SELECT` alone its keyword.
     pub mode: Spanned<WriteMode>,
-    /// Where the records go.
-    pub target: Spanned<Name>,
+    /// Where the records go; nowhere in a `SELECT` alone.
+    pub target: Option<Spanned<Name>>,
     /// What is taken of each record.
     pub select: Spanned<Vec<Spanned<SelectItem>>>,
     /// Where the records come from.
     pub from: Spanned<Name>,
+    /// `WHERE amount > 0`: the records that are taken.
+    pub filter: Option<Spanned<Expr>>,
     /// `PARTITIONBY a, b.c, _date.`yyyy/MM/dd`` or `NOPARTITION`.
     pub partition_by: Option<Spanned<PartitionBy>>,
     /// `STOREAS PARQUET`.
     pub store_as: Option<Spanned<StoreAs>>,
     /// `WITHKEY(a, b.c)`.
-    pub with_key: Option<Spanned<Vec<Spanned<Path>>>>,
+    pub with_key: Option<Spanned<Vec<Spanned<Expr>>>>,
     /// `KEYDELIMITER='-'`.
     pub key_delimiter: Option<Spanned<String>>,
     /// ``WITHCONVERTER=`com.example.JsonSimpleConverter` ``.
@@ -52,6 +55,7 @@ impl PartialEq for Statement {
                 target,
                 select,
                 from,
+                filter,
                 partition_by,
                 store_as,
                 with_key,
@@ -61,7 +65,7 @@ impl PartialEq for Statement {
                 properties,
                 other,
             } = statement;
-            let ends = (mode, target, select, from);
+            let ends = (mode, target, select, from, filter);
             let mut other: Vec<&Spanned<OtherClause>> = other.iter().collect();
             other.sort_by_key(|clause| clause.node.keyword);
             (ends, partition_by, store_as, with_key, key_delimiter, with_converter, limit, properties, other)
@@ -79,6 +83,10 @@ pub enum WriteMode {
     Insert,
     /// `UPSERT INTO`: a record replaces the one with its key.
     Upsert,
+    /// `UPDATE INTO`: a record changes the one with its key.
+    Update,
+    /// `SELECT` alone: the sink knows where the records go.
+    Select,
 }
 
 /// A target, a topic or a filter as its system spells it: quotes and back-ticks removed per part.
@@ -107,13 +115,22 @@ pub enum SelectItem {
     Star,
     /// `a.b.*`: every field below a path.
     StarOf(Path),
-    /// `a.b AS c`.
-    Column {
-        /// The field.
-        path: Path,
-        /// Its name in the output; the last part of the path if absent.
+    /// `a.b AS c`, `a * 2 AS c`.
+    Value {
+        /// The field or calculation.
+        expr: Expr,
+        /// Its name in the output; see [`output_name`] if absent.
         alias: Option<Spanned<String>>,
     },
+}
+
+/// The name of a column without an alias: the last part of a field's path, else the calculation as it is printed.
+#[must_use]
+pub fn output_name(expr: &Expr) -> String {
+    match expr.as_column() {
+        Some(path) => path.parts.last().map(|part| part.node.clone()).unwrap_or_default(),
+        None => expr.to_string(),
+    }
 }
 
 /// A field path: `a`, `a.b`, ``a.`b c` ``, `_key.x`, `_topic`. Never empty.
@@ -142,8 +159,17 @@ impl Path {
 pub enum PartitionBy {
     /// `NOPARTITION`: no folder at all.
     None,
-    /// The folders from the outside in. `_date.<pattern>` has two parts; the pattern is checked by the compiler.
-    Paths(Vec<Spanned<Path>>),
+    /// The folders from the outside in.
+    Folders(Vec<Spanned<Folder>>),
+}
+
+/// One level of folders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Folder {
+    /// The field or calculation. `_date.<pattern>` is a path of two parts; the pattern is checked by the compiler.
+    pub expr: Expr,
+    /// Its name before the `=`; see [`output_name`] if absent.
+    pub alias: Option<Spanned<String>>,
 }
 
 /// `STOREAS format [(option = value, ...)]`.

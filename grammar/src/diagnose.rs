@@ -2,7 +2,7 @@
 
 use pest::error::{ErrorVariant, InputLocation};
 
-use crate::clauses::{Clause, is_expression_item};
+use crate::clauses::Clause;
 use crate::error::SyntaxError;
 use crate::excerpt::{excerpt, shown};
 use crate::keyword::{Keyword, clause_keywords, near};
@@ -29,11 +29,8 @@ pub(crate) fn explain(clause: &Clause<'_>, error: &pest::error::Error<Rule>) -> 
 /// A clause that is known and not built.
 pub(crate) fn clause_not_yet(clause: &Clause<'_>, words: &str) -> SyntaxError {
     let keywords = words.split(' ').count().min(clause.tokens.len());
-    let help = match words {
-        "WHERE" => "read all records, or filter them before they reach the source",
-        _ => "records are passed on one by one",
-    };
-    SyntaxError::NotYet { what: format!("`{words}`"), span: span_of(&clause.tokens[..keywords]), help: help.to_owned() }
+    let help = "records are passed on one by one".to_owned();
+    SyntaxError::NotYet { what: format!("`{words}`"), span: span_of(&clause.tokens[..keywords]), help }
 }
 
 /// A place in a clause where no rule goes on.
@@ -49,9 +46,10 @@ impl Stop<'_> {
     fn explain(&self) -> SyntaxError {
         self.trailing_comma()
             .or_else(|| self.unclosed_parenthesis())
-            .or_else(|| self.expression())
+            .or_else(|| self.distinct())
             .or_else(|| self.missing_value())
             .or_else(|| self.starred_name())
+            .or_else(|| self.operator())
             .or_else(|| self.unexpected())
             .unwrap_or_else(|| self.expected(self.second_source()))
     }
@@ -121,59 +119,42 @@ impl Stop<'_> {
         open.last().filter(|_| takes_close).map(|open| SyntaxError::UnclosedParenthesis { open: *open, next: self.next_span() })
     }
 
-    /// The list item around the stop, without an alias.
-    fn item(&self) -> &[Token] {
-        let tokens = self.clause.tokens;
-        let inside = usize::from(self.clause.keyword == Keyword::WithKey);
-        let (mut depth, mut start) = (0_usize, 1 + inside);
-        for (index, token) in tokens.iter().enumerate().skip(start) {
-            match token.kind {
-                TokenKind::Open => depth += 1,
-                TokenKind::Close if depth == 0 => return tokens.get(start..index).unwrap_or_default(),
-                TokenKind::Close => depth -= 1,
-                TokenKind::Comma if depth == 0 && index >= self.at => return &tokens[start..index],
-                TokenKind::Comma if depth == 0 => start = index + 1,
-                _ => {}
-            }
-        }
-        tokens.get(start..).unwrap_or_default()
+    /// `SELECT DISTINCT a`.
+    fn distinct(&self) -> Option<SyntaxError> {
+        let word = self.clause.tokens.get(1).filter(|word| word.is_word(self.clause.source, "DISTINCT"))?;
+        let is_select = self.clause.keyword == Keyword::Select && self.at == 2;
+        is_select.then(|| SyntaxError::NotYet {
+            what: "`SELECT DISTINCT`".to_owned(),
+            span: word.span,
+            help: "remove DISTINCT: every record is taken".to_owned(),
+        })
     }
 
-    /// The item up to an `AS` that is not inside parentheses.
-    fn without_alias<'i>(&self, item: &'i [Token]) -> &'i [Token] {
-        let mut depth = 0_usize;
-        let alias = item.iter().position(|token| {
-            match token.kind {
-                TokenKind::Open => depth += 1,
-                TokenKind::Close => depth = depth.saturating_sub(1),
-                _ => {}
+    /// Signs that other languages write.
+    fn operator(&self) -> Option<SyntaxError> {
+        let wanted = self.wanted();
+        let fits = wanted.contains("an operator") || wanted.contains("a value");
+        let token = self.token().filter(|_| fits && self.clause.keyword.takes_expressions())?;
+        let before = self.clause.tokens.get(self.at.checked_sub(1)?)?;
+        let text = self.text(token);
+        let doubled = self.clause.tokens.get(self.at + 1).is_some_and(|next| next.kind == TokenKind::Equals);
+        let help = match token.kind {
+            TokenKind::Equals if doubled => "a comparison is written with one `=`".to_owned(),
+            TokenKind::Operator if text == "&&" => "write AND".to_owned(),
+            TokenKind::Operator if text == "!" => "write NOT".to_owned(),
+            TokenKind::Word
+                if text.len() > 1
+                    && text.starts_with(['-', '+', '/'])
+                    && !text.starts_with("--")
+                    && !matches!(before.kind, TokenKind::Comma) =>
+            {
+                let (sign, rest) = text.split_at(1);
+                format!("`-`, `+` and `/` belong to names; as operators they stand between blanks: {sign} {}", excerpt(rest))
             }
-            depth == 0 && token.is_word(self.clause.source, "AS")
-        });
-        &item[..alias.unwrap_or(item.len())]
-    }
-
-    fn expression(&self) -> Option<SyntaxError> {
-        let clause = match self.clause.keyword {
-            Keyword::Select => "SELECT",
-            Keyword::PartitionBy => "PARTITIONBY",
-            Keyword::WithKey => "WITHKEY",
             _ => return None,
         };
-        let item = self.item();
-        let distinct = item.len() > 1 && item[0].is_word(self.clause.source, "DISTINCT");
-        if distinct {
-            return Some(SyntaxError::NotYet {
-                what: "`SELECT DISTINCT`".to_owned(),
-                span: item[0].span,
-                help: "remove DISTINCT: every record is taken".to_owned(),
-            });
-        }
-        is_expression_item(self.clause.source, item).then(|| SyntaxError::NotYet {
-            what: format!("an expression in {clause}"),
-            span: span_of(self.without_alias(item)),
-            help: "fields, nested fields, aliases, `*` and metadata columns can be taken today".to_owned(),
-        })
+        let expected = if wanted.contains("an operator") { "an operator".to_owned() } else { wanted };
+        Some(SyntaxError::Expected { expected, found: shown(text), span: token.span, help: Some(help) })
     }
 
     /// A clause that ends before its value.

@@ -3,7 +3,7 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::limits::{ERRORS_MAX, ITEMS_MAX, NAME_BYTES_MAX, NESTING_MAX, PATH_PARTS_MAX, STATEMENTS_MAX, TEXT_BYTES_MAX};
+use crate::limits::{ERRORS_MAX, EXPR_PARTS_MAX, ITEMS_MAX, NAME_BYTES_MAX, NESTING_MAX, PATH_PARTS_MAX, STATEMENTS_MAX, TEXT_BYTES_MAX};
 use crate::span::Span;
 
 /// An edit that repairs a mistake without changing what was meant.
@@ -78,7 +78,7 @@ pub enum SyntaxError {
         span: Span,
     },
     /// Another word where a statement begins.
-    #[error("a statement begins with `INSERT INTO` or `UPSERT INTO`, found {found}")]
+    #[error("a statement begins with `INSERT INTO`, `UPSERT INTO`, `UPDATE INTO` or `SELECT`, found {found}")]
     #[diagnostic(code(KP0106), help("for example: INSERT INTO orders SELECT * FROM orders_raw"))]
     StatementStart {
         /// What stands there.
@@ -292,22 +292,6 @@ pub enum SyntaxError {
         /// The name after `INTO`.
         target: String,
     },
-    /// `SELECT * FROM t` alone.
-    #[error("a `SELECT` alone has no target")]
-    #[diagnostic(code(KP0123), help("write where the records go: INSERT INTO target SELECT ..."))]
-    SelectOnly {
-        /// The `SELECT`.
-        #[label("`INSERT INTO target` has to come before this")]
-        span: Span,
-    },
-    /// `UPDATE INTO t`.
-    #[error("`UPDATE` is not supported")]
-    #[diagnostic(code(KP0124), help("UPSERT INTO replaces the record with the same key, INSERT INTO adds one"))]
-    UpdateInto {
-        /// The `UPDATE`.
-        #[label("a clause of the older KCQL")]
-        span: Span,
-    },
     /// A known part of the language that is not built.
     #[error("{what} is not supported yet")]
     #[diagnostic(code(KP0125), help("{help}"))]
@@ -462,6 +446,14 @@ pub enum SyntaxError {
         #[label("too deep here")]
         span: Span,
     },
+    /// An expression of thousands of parts.
+    #[error("an expression holds at most {EXPR_PARTS_MAX} values and operators")]
+    #[diagnostic(code(KP0147), help("`IN` looks a value up in a list, CASE chooses between results"))]
+    ExpressionTooLarge {
+        /// The first one too many.
+        #[label("one too many")]
+        span: Span,
+    },
     /// The rest of the text was not looked at.
     #[error("more than {ERRORS_MAX} errors in one text")]
     #[diagnostic(code(KP0146), help("the rest was not checked; is this KCQL?"))]
@@ -507,8 +499,6 @@ impl SyntaxError {
             | SyntaxError::DuplicateProperty { .. }
             | SyntaxError::DuplicateColumn { .. }
             | SyntaxError::UpsertPk { .. }
-            | SyntaxError::SelectOnly { .. }
-            | SyntaxError::UpdateInto { .. }
             | SyntaxError::NotYet { .. }
             | SyntaxError::MissingValue { .. }
             | SyntaxError::ClauseOrder { .. }
@@ -519,6 +509,7 @@ impl SyntaxError {
             | SyntaxError::TooManyItems { .. }
             | SyntaxError::NameTooLong { .. }
             | SyntaxError::TooDeep { .. }
+            | SyntaxError::ExpressionTooLarge { .. }
             | SyntaxError::TooManyErrors { .. } => None,
         }
     }

@@ -5,10 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::keyword::Keyword;
 use crate::options::Shape;
-use crate::print::ticked;
+use crate::print::{is_expression_word, ticked};
 use crate::segment::{Segment, segments};
 use crate::token::{Token, TokenKind};
 
@@ -108,7 +109,9 @@ fn statement(source: &str, words: &[Word<'_>], end: &str) -> String {
     let tokens: Vec<Token> = words.iter().map(|word| word.token).collect();
     let mut segments = segments(source, &tokens);
     segments.sort_by_key(|segment| segment.keyword.rank());
-    let clauses: Vec<Clause<'_>> = segments.iter().map(|segment| Clause { source, tokens: &tokens, segment }).collect();
+    let calculations = calculations(source, &tokens, &segments);
+    let calculations = &calculations;
+    let clauses: Vec<Clause<'_>> = segments.iter().map(|segment| Clause { source, tokens: &tokens, calculations, segment }).collect();
     let last = segments.last().map_or(0, |segment| segment.end - 1);
     let breaks = |comments: &[&str]| comments.iter().any(|comment| comment.starts_with("--") || comment.contains('\n'));
     let has_breaks =
@@ -161,7 +164,54 @@ fn write_clause(
 struct Clause<'t> {
     source: &'t str,
     tokens: &'t [Token],
+    /// For each token whether it belongs to a calculation.
+    calculations: &'t [bool],
     segment: &'t Segment,
+}
+
+/// For each token whether it belongs to a calculation: there more words have a meaning, and signs stand between blanks.
+fn calculations(source: &str, tokens: &[Token], segments: &[Segment]) -> Vec<bool> {
+    let mut inside = vec![false; tokens.len()];
+    for Segment { keyword, first, end } in segments {
+        let list = first + 1..*end;
+        match keyword {
+            Keyword::Where => inside[list].fill(true),
+            Keyword::Select | Keyword::PartitionBy => items(tokens, list).for_each(|item| mark(source, tokens, item, &mut inside)),
+            Keyword::WithKey => {
+                let open = list.clone().find(|index| tokens[*index].kind == TokenKind::Open).map_or(list.end, |open| open + 1);
+                items(tokens, open..list.end.saturating_sub(1)).for_each(|item| mark(source, tokens, item, &mut inside));
+            }
+            _ => {}
+        }
+    }
+    inside
+}
+
+/// The ranges between the commas that no parentheses enclose.
+fn items(tokens: &[Token], list: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let (mut depth, mut ends) = (0_usize, Vec::new());
+    for index in list.clone() {
+        match tokens[index].kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Comma if depth == 0 => ends.push(index),
+            _ => {}
+        }
+    }
+    let starts = std::iter::once(list.start).chain(ends.clone().into_iter().map(|comma| comma + 1));
+    starts.zip(ends.into_iter().chain([list.end])).map(|(start, end)| start..end).collect::<Vec<_>>().into_iter()
+}
+
+/// A field is names and dots, a star perhaps, and a name for it; everything else is a calculation.
+fn mark(source: &str, tokens: &[Token], item: Range<usize>, inside: &mut [bool]) {
+    let is_alias = |index: &usize| *index > item.start && tokens[*index].is_word(source, "AS") && tokens[index - 1].kind != TokenKind::Dot;
+    let value = item.start..item.end.checked_sub(2).filter(is_alias).unwrap_or(item.end);
+    let names = value.clone().step_by(2).all(|index| {
+        let kind = tokens[index].kind;
+        matches!(kind, TokenKind::Word | TokenKind::Quoted) || kind == TokenKind::Text && index > value.start || kind == TokenKind::Star
+    });
+    let dots = value.clone().skip(1).step_by(2).all(|index| tokens[index].kind == TokenKind::Dot);
+    inside[value].fill(!(names && dots));
 }
 
 impl Clause<'_> {
@@ -221,8 +271,33 @@ impl Clause<'_> {
             return true;
         }
         self.tokens[index].is_word(self.source, "AS")
-            && !matches!(self.tokens[index - 1].kind, TokenKind::Comma | TokenKind::Dot | TokenKind::Open)
-            && !self.is_keyword(index - 1)
+            && !matches!(self.tokens[index - 1].kind, TokenKind::Comma | TokenKind::Dot | TokenKind::Equals | TokenKind::Open)
+            && index - 1 != first
+            && !(self.tokens[index - 1].is_word(self.source, "AS") && self.is_keyword(index - 1))
+            || self.is_word_of_calculation(index)
+    }
+
+    /// `AND`, `CASE`: a field is not called so in a calculation, but a part of one may be.
+    fn is_word_of_calculation(&self, index: usize) -> bool {
+        let joins = |left: usize, right: usize| self.tokens.get(right).is_some_and(|right| self.tokens[left].touches(*right));
+        let dot = |index: usize| self.tokens.get(index).is_some_and(|token| token.kind == TokenKind::Dot);
+        let in_path = dot(index - 1) || dot(index + 1) && joins(index, index + 1);
+        let token = self.tokens[index];
+        token.kind == TokenKind::Word && self.calculations[index] && !in_path && is_expression_word(token.span.text(self.source))
+    }
+
+    /// `a + b`, `a = b`, `- a`.
+    fn is_sign(&self, index: usize) -> bool {
+        let token = self.tokens[index];
+        let is_word = token.kind == TokenKind::Word && matches!(token.span.text(self.source), "+" | "-" | "/");
+        self.calculations[index] && (is_word || matches!(token.kind, TokenKind::Operator | TokenKind::Equals | TokenKind::Star))
+    }
+
+    /// `CAST(`, `upper(`: what a parenthesis belongs to.
+    fn opens_call(&self, before: usize) -> bool {
+        let word = self.tokens[before];
+        let is_cast = word.is_word(self.source, "CAST") || word.is_word(self.source, "TRY_CAST");
+        word.kind == TokenKind::Word && (is_cast || !self.is_keyword(before)) || word.kind == TokenKind::Open
     }
 
     /// True if a blank stands between a token and the one before it.
@@ -230,7 +305,10 @@ impl Clause<'_> {
         use TokenKind::{Close, Comma, Dot, Equals, Open};
         let (before, token) = (self.tokens[index - 1], self.tokens[index]);
         match (before.kind, token.kind) {
-            (_, Comma | Close | Equals) | (Equals | Open, _) => false,
+            (Open, _) | (_, Comma | Close) => false,
+            _ if self.is_sign(index - 1) || self.is_sign(index) => true,
+            (_, Open) if self.calculations[index] => !self.opens_call(index - 1),
+            (_, Equals) | (Equals, _) => false,
             (Comma, _) => true,
             (_, Open) => self.segment.keyword == Keyword::StoreAs,
             _ if self.is_keyword(index - 1) || self.is_keyword(index) => true,
@@ -295,6 +373,20 @@ mod tests {
             ["INSERT INTO a SELECT b.c AS d, e FROM f STOREAS `JSON` (x=1) WITHKEY(g, h) LIMIT=5"]
         );
         assert_eq!(lines("INSERT INTO a SELECT as as as FROM x.as;"), ["INSERT INTO a SELECT as AS as FROM x.as"]);
+    }
+
+    #[test]
+    fn calculations_have_blanks_and_capitals() {
+        assert_eq!(
+            lines(
+                "select a*2 as b,end,case when a.end>=1 and b then upper ( c ) else -(d) end as e from f where not(a in(1,2))or b is not null and cast(a as int)<>5"
+            ),
+            [
+                "SELECT a * 2 AS b, end, CASE WHEN a.end >= 1 AND b THEN upper(c) ELSE - (d) END AS e",
+                "FROM f",
+                "WHERE NOT (a IN (1, 2)) OR b IS NOT NULL AND CAST(a AS int) <> 5",
+            ]
+        );
     }
 
     #[test]

@@ -5,10 +5,11 @@ use crate::options::{self, OPTIONS, OptionClause, Shape};
 /// What begins with a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keyword {
-    /// `INSERT` or `UPSERT`; only together with `INTO`.
+    /// `INSERT`, `UPSERT` or `UPDATE`; only together with `INTO`.
     Write,
     Select,
     From,
+    Where,
     PartitionBy,
     NoPartition,
     StoreAs,
@@ -19,7 +20,7 @@ pub(crate) enum Keyword {
     Properties,
     /// A row of the option table.
     Option(&'static OptionClause),
-    /// Part of the language to come: `WHERE`, `GROUP BY`.
+    /// Words of SQL that KCQL does not have: `JOIN`, `GROUP BY`.
     NotYet(&'static str),
 }
 
@@ -28,6 +29,7 @@ const KEYWORD_BYTES_MAX: usize = 24;
 
 /// Clauses that have a file of their own, in canonical order; the options stand before the last of them.
 pub(crate) const BUILT: &[Keyword] = &[
+    Keyword::Where,
     Keyword::PartitionBy,
     Keyword::NoPartition,
     Keyword::StoreAs,
@@ -39,7 +41,7 @@ pub(crate) const BUILT: &[Keyword] = &[
 ];
 
 /// Words of SQL that stand alone; `GROUP` and `ORDER` need their `BY`.
-const NOT_YET: &[&str] = &["WHERE", "HAVING", "JOIN"];
+const NOT_YET: &[&str] = &["HAVING", "JOIN"];
 const NOT_YET_BY: &[(&str, &str)] = &[("GROUP", "GROUP BY"), ("ORDER", "ORDER BY")];
 
 impl Keyword {
@@ -55,7 +57,7 @@ impl Keyword {
         let upper = std::str::from_utf8(bytes).unwrap_or_default();
         let followed_by = |expected: &str| next.is_some_and(|next| next.eq_ignore_ascii_case(expected));
         match upper {
-            "INSERT" | "UPSERT" => followed_by("INTO").then_some(Keyword::Write),
+            "INSERT" | "UPSERT" | "UPDATE" => followed_by("INTO").then_some(Keyword::Write),
             "SELECT" => Some(Keyword::Select),
             "FROM" => Some(Keyword::From),
             _ => BUILT
@@ -77,6 +79,7 @@ impl Keyword {
             Keyword::Write => "INSERT INTO",
             Keyword::Select => "SELECT",
             Keyword::From => "FROM",
+            Keyword::Where => "WHERE",
             Keyword::PartitionBy => "PARTITIONBY",
             Keyword::NoPartition => "NOPARTITION",
             Keyword::StoreAs => "STOREAS",
@@ -88,6 +91,12 @@ impl Keyword {
             Keyword::Option(option) => option.keyword,
             Keyword::NotYet(words) => words,
         }
+    }
+
+    /// True if calculations can stand in it.
+    pub(crate) fn takes_expressions(self) -> bool {
+        use Keyword::{NotYet, PartitionBy, Select, Where, WithKey};
+        matches!(self, Select | Where | PartitionBy | WithKey | NotYet(_))
     }
 
     /// True if the clause is only its keyword.
@@ -107,7 +116,8 @@ impl Keyword {
             Keyword::From => 2,
             Keyword::Option(_) | Keyword::NotYet(_) => 3 + BUILT.len(),
             Keyword::Properties => 4 + BUILT.len(),
-            Keyword::PartitionBy
+            Keyword::Where
+            | Keyword::PartitionBy
             | Keyword::NoPartition
             | Keyword::StoreAs
             | Keyword::WithConverter

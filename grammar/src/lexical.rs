@@ -11,7 +11,7 @@ use crate::warning::SyntaxWarning;
 /// Looks at the tokens of one statement; false if they are not worth reading further.
 pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool {
     let before = report.errors.len();
-    let mut depth = 0;
+    let (mut depth, mut cases) = (0, 0);
     let mut in_brackets = false;
     for (index, token) in tokens.iter().enumerate() {
         match token.kind {
@@ -49,6 +49,13 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
                 report.warning(SyntaxWarning::CommentAsName { word: excerpt(token.span.text(source)), span: token.span });
             }
             TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Word if opens_case(source, tokens, index) => {
+                cases += 1;
+                if cases == NESTING_MAX + 1 {
+                    report.error(SyntaxError::TooDeep { what: "CASE", max: NESTING_MAX, span: token.span });
+                }
+            }
+            TokenKind::Word if token.is_word(source, "END") => cases = cases.saturating_sub(1),
             _ => {}
         }
         if token.span.len() > NAME_BYTES_MAX {
@@ -56,6 +63,12 @@ pub(crate) fn check(source: &str, tokens: &[Token], report: &mut Report) -> bool
         }
     }
     report.errors.len() == before
+}
+
+/// `CASE WHEN`, `CASE x`, but not a field of this name.
+fn opens_case(source: &str, tokens: &[Token], index: usize) -> bool {
+    let goes_on = |next: &Token| matches!(next.kind, TokenKind::Word | TokenKind::Text | TokenKind::Quoted | TokenKind::Open);
+    tokens[index].is_word(source, "CASE") && tokens.get(index + 1).is_some_and(goes_on)
 }
 
 /// `a,--b`, but not `a.--b`.

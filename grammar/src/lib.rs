@@ -10,6 +10,7 @@
 //! | `lexical` | mistakes of single tokens: open quotes, odd characters, limits |
 //! | `segment` | where statements and clauses begin; keywords are contextual |
 //! | `clauses` | one file a clause: its grammar rule's pairs to a node, the node to text |
+//! | `expr` | expressions and how they are printed |
 //! | `options` | the table of clauses that are only a keyword and a value |
 //! | `diagnose` | from the place where the grammar stopped to the mistake that was made |
 //! | `print` | the canonical form of a statement |
@@ -22,6 +23,7 @@ mod clauses;
 mod diagnose;
 mod error;
 mod excerpt;
+pub mod expr;
 mod format;
 mod keyword;
 mod labels;

@@ -4,12 +4,21 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::ast::{Name, Statement};
-use crate::clauses::PropertyList;
+use crate::clauses::{Alone, PropertyList};
 use crate::keyword::Keyword;
 use crate::token::is_word_sign;
 
 /// Words with a meaning inside a clause, quoted like keywords.
 const INNER_WORDS: &[&str] = &["AS", "INTO", "BY", "INSERT", "UPSERT", "GROUP", "ORDER", "DISTINCT", "CASE", "NOT"];
+
+/// Words of expressions, quoted where a field is called like one.
+const EXPRESSION_WORDS: &[&str] =
+    &["AND", "OR", "IS", "NULL", "TRUE", "FALSE", "IN", "BETWEEN", "LIKE", "ESCAPE", "WHEN", "THEN", "ELSE", "END", "CAST", "TRY_CAST"];
+
+/// True for a word that means something else than a field within an expression.
+pub(crate) fn is_expression_word(text: &str) -> bool {
+    EXPRESSION_WORDS.iter().chain(&["AS", "CASE", "NOT"]).any(|word| word.eq_ignore_ascii_case(text))
+}
 
 /// True if a name can stand without back-ticks and is not mistaken for anything else.
 pub(crate) fn is_bare_name(text: &str) -> bool {
@@ -26,8 +35,18 @@ fn is_reserved(word: &str) -> bool {
 /// One name of a path, in back-ticks if it is not a plain word.
 pub(crate) fn quoted_part(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-@".contains(&byte));
-    let is_literal = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    if plain && !is_literal && text != "_" && !text.starts_with("--") && !is_reserved(text) { Cow::Borrowed(text) } else { ticked(text) }
+    if plain && !is_number(text) && text != "_" && !text.starts_with("--") && !is_reserved(text) && !is_expression_word(text) {
+        Cow::Borrowed(text)
+    } else {
+        ticked(text)
+    }
+}
+
+/// `12`, `-5`, `1e3`, and `-` alone: what an expression does not read as a field.
+fn is_number(text: &str) -> bool {
+    let digits = text.trim_start_matches('-');
+    digits.bytes().all(|byte| byte.is_ascii_digit())
+        || digits.starts_with(|first: char| first.is_ascii_digit()) && text.parse::<f64>().is_ok()
 }
 
 /// A word that is quoted in back-ticks if it needs to be: a format.
@@ -79,6 +98,7 @@ impl fmt::Display for Statement {
             target,
             select,
             from,
+            filter,
             partition_by,
             store_as,
             with_key,
@@ -88,9 +108,15 @@ impl fmt::Display for Statement {
             properties,
             other,
         } = self;
-        write!(f, "{} {} SELECT ", mode.node, target.node)?;
+        if let Some(target) = target {
+            write!(f, "{} {} ", mode.node, target.node)?;
+        }
+        f.write_str("SELECT ")?;
         write_list(f, select.node.iter().map(|item| &item.node))?;
         write!(f, " FROM {}", from.node)?;
+        if let Some(filter) = filter {
+            write!(f, " WHERE {}", filter.node)?;
+        }
         if let Some(partition_by) = partition_by {
             write!(f, " {}", partition_by.node)?;
         }
@@ -100,9 +126,9 @@ impl fmt::Display for Statement {
         if let Some(class) = with_converter {
             write!(f, " WITHCONVERTER={}", ticked(&class.node))?;
         }
-        if let Some(paths) = with_key {
+        if let Some(values) = with_key {
             f.write_str(" WITHKEY(")?;
-            write_list(f, paths.node.iter().map(|path| &path.node))?;
+            write_list(f, values.node.iter().map(|value| Alone(&value.node)))?;
             f.write_str(")")?;
         }
         if let Some(delimiter) = key_delimiter {

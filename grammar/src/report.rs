@@ -50,7 +50,7 @@ mod tests {
     fn errors_beyond_the_limit_are_one_error() {
         let mut report = Report::default();
         for _ in 0..2 * ERRORS_MAX {
-            report.error(SyntaxError::SelectOnly { span: Span::default() });
+            report.error(SyntaxError::TrailingComma { span: Span::default() });
         }
         assert!(report.is_full(Span::new(7, 9)) && report.is_full(Span::new(8, 9)));
         assert_eq!(report.errors.len(), ERRORS_MAX + 1);

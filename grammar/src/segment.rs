@@ -68,46 +68,88 @@ fn begins_clause(source: &str, tokens: &[Token], index: usize, current: Option<&
     let keyword = keyword_at(source, tokens, index)?;
     let Some(before) = index.checked_sub(1).map(|before| tokens[before]) else { return Some(keyword) };
     let inside_name = before.touches(tokens[index]) && matches!(before.kind, TokenKind::Dot | TokenKind::Equals);
-    if inside_name || (name_is_due(source, before, index, current) && reads_as_name(source, tokens, index, keyword, before)) {
+    if inside_name {
         return None;
     }
-    Some(keyword)
+    let place = Place { source, tokens, index, before, current };
+    if place.name_is_due() && place.reads_as_name(keyword) { None } else { Some(keyword) }
 }
 
-/// True if the token before wants something to follow.
-fn name_is_due(source: &str, before: Token, index: usize, current: Option<&Segment>) -> bool {
-    let opens_value = current.is_some_and(|segment| segment.first + 1 == index && !segment.keyword.is_flag());
-    let in_expression = current.is_some_and(|segment| matches!(segment.keyword, Keyword::NotYet(_)));
-    match before.kind {
-        TokenKind::Comma => true,
-        // In a name it is a character like others: `FROM year= LIMIT 5`.
-        TokenKind::Equals => current.is_none_or(|segment| !matches!(segment.keyword, Keyword::Write | Keyword::From)),
-        TokenKind::Operator | TokenKind::Star => in_expression,
-        TokenKind::Word if opens_value => true,
-        TokenKind::Word => {
-            before.is_word(source, "INTO")
-                || before.is_word(source, "AS")
-                || in_expression && ["AND", "OR", "NOT", "BY", "IN", "LIKE", "BETWEEN"].iter().any(|word| before.is_word(source, word))
-        }
-        _ => false,
+/// A word that is a keyword by its spelling, and what stands around it.
+struct Place<'p> {
+    source: &'p str,
+    tokens: &'p [Token],
+    index: usize,
+    before: Token,
+    /// The clause that is open here.
+    current: Option<&'p Segment>,
+}
+
+/// Words of an expression that want a value behind them.
+const BEFORE_VALUE: &[&str] = &["AND", "OR", "NOT", "BY", "IN", "LIKE", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "+", "-", "/"];
+/// Words of an expression that stand behind a value.
+const BEHIND_VALUE: &[&str] = &["AS", "AND", "OR", "NOT", "IS", "IN", "LIKE", "BETWEEN", "WHEN", "THEN", "ELSE", "END", "+", "-", "/"];
+
+impl Place<'_> {
+    fn in_expression(&self) -> bool {
+        self.current.is_some_and(|segment| segment.keyword.takes_expressions())
     }
-}
 
-/// True if what follows a keyword cannot be the value of its clause, so that the word is a name.
-fn reads_as_name(source: &str, tokens: &[Token], index: usize, keyword: Keyword, before: Token) -> bool {
-    let Some(next) = tokens.get(index + 1) else { return true };
-    let next_keyword = keyword_at(source, tokens, index + 1);
-    match keyword {
-        // A target or a column that is called like the clause that has to follow it.
-        Keyword::Select | Keyword::From if before.is_word(source, "INTO") => next_keyword == Some(Keyword::Select),
-        Keyword::From if !before.is_word(source, "FROM") => {
-            next_keyword == Some(Keyword::From) || matches!(next.kind, TokenKind::Comma | TokenKind::Dot) || next.is_word(source, "AS")
+    fn before_is(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.before.is_word(self.source, word))
+    }
+
+    /// True if the token before wants something to follow.
+    fn name_is_due(&self) -> bool {
+        let opens_value = self.current.is_some_and(|segment| segment.first + 1 == self.index && !segment.keyword.is_flag());
+        match self.before.kind {
+            TokenKind::Comma => true,
+            // In a name it is a character like others: `FROM year= LIMIT 5`.
+            TokenKind::Equals => self.current.is_none_or(|segment| !matches!(segment.keyword, Keyword::Write | Keyword::From)),
+            TokenKind::Operator => self.in_expression(),
+            TokenKind::Star => self.in_expression() && self.star_multiplies(),
+            TokenKind::Word if opens_value => true,
+            TokenKind::Word => self.before_is(&["INTO", "AS"]) || self.in_expression() && self.before_is(BEFORE_VALUE),
+            _ => false,
         }
-        _ => {
-            next_keyword.is_some()
-                || matches!(next.kind, TokenKind::Comma | TokenKind::Close | TokenKind::Operator)
-                || next.kind == TokenKind::Dot && tokens[index].touches(*next)
-                || next.is_word(source, "AS")
+    }
+
+    /// `a * limit`, but neither `SELECT * FROM` nor `a.* FROM`.
+    fn star_multiplies(&self) -> bool {
+        let opens = self.current.map_or(0, |segment| segment.first + 1);
+        let star = self.index - 1;
+        star > opens && !matches!(self.tokens[star - 1].kind, TokenKind::Comma | TokenKind::Dot)
+    }
+
+    /// True if what follows a keyword cannot be the value of its clause, so that the word is a name.
+    fn reads_as_name(&self, keyword: Keyword) -> bool {
+        let Some(next) = self.tokens.get(self.index + 1) else { return true };
+        let next_keyword = keyword_at(self.source, self.tokens, self.index + 1);
+        match keyword {
+            // A target or a column that is called like the clause that has to follow it.
+            Keyword::Select | Keyword::From if self.before_is(&["INTO"]) => next_keyword == Some(Keyword::Select),
+            Keyword::From if !self.before_is(&["FROM"]) => {
+                next_keyword == Some(Keyword::From)
+                    || matches!(next.kind, TokenKind::Comma | TokenKind::Dot)
+                    || next.is_word(self.source, "AS")
+            }
+            _ => {
+                next_keyword.is_some()
+                    || matches!(next.kind, TokenKind::Comma | TokenKind::Close | TokenKind::Operator)
+                    || next.kind == TokenKind::Dot && self.tokens[self.index].touches(*next)
+                    || self.goes_on_as_value(*next)
+            }
+        }
+    }
+
+    /// True if an expression goes on behind the word.
+    fn goes_on_as_value(&self, next: Token) -> bool {
+        let is_condition =
+            self.current.is_some_and(|segment| segment.keyword == Keyword::Where) || self.before_is(&["WHEN", "THEN", "ELSE"]);
+        match next.kind {
+            TokenKind::Equals => is_condition,
+            _ if self.in_expression() => BEHIND_VALUE.iter().any(|word| next.is_word(self.source, word)),
+            _ => next.is_word(self.source, "AS"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One statement: its clauses in any order, each once.
 
-use crate::ast::Statement;
+use crate::ast::{Statement, WriteMode};
 use crate::clauses::{Clause, Clauses};
 use crate::error::SyntaxError;
 use crate::excerpt::{excerpt, shown};
@@ -9,7 +9,7 @@ use crate::labels::one_of;
 use crate::lexical;
 use crate::report::Report;
 use crate::segment::{Segment, segments, span_of};
-use crate::span::Span;
+use crate::span::{Span, Spanned};
 use crate::token::{Token, TokenKind};
 use crate::warning::SyntaxWarning;
 
@@ -42,12 +42,9 @@ fn start_error(source: &str, tokens: &[Token]) -> Option<SyntaxError> {
     let first = *tokens.first()?;
     let is = |word: &str| first.is_word(source, word);
     if is("SELECT") {
-        return Some(SyntaxError::SelectOnly { span: first.span });
+        return None;
     }
-    if is("UPDATE") {
-        return Some(SyntaxError::UpdateInto { span: first.span });
-    }
-    if !is("INSERT") && !is("UPSERT") {
+    if !["INSERT", "UPSERT", "UPDATE"].into_iter().any(is) {
         return Some(misspelt_start(source, first));
     }
     let second = tokens.get(1).copied();
@@ -68,7 +65,7 @@ fn start_error(source: &str, tokens: &[Token]) -> Option<SyntaxError> {
 }
 
 fn misspelt_start(source: &str, first: Token) -> SyntaxError {
-    misspelt(source, first, &["INSERT", "UPSERT", "SELECT"])
+    misspelt(source, first, &["INSERT", "UPSERT", "UPDATE", "SELECT"])
         .unwrap_or_else(|| SyntaxError::StatementStart { found: shown(first.span.text(source)), span: first.span })
 }
 
@@ -91,10 +88,11 @@ fn upsert_pk(source: &str, tokens: &[Token]) -> Option<SyntaxError> {
     Some(SyntaxError::UpsertPk { span: span_of(&tokens[1..into]), fields, target })
 }
 
-/// A second `INSERT INTO` begins a statement whose `;` was forgotten; both are read.
+/// A `SELECT` alone is one statement; a second `INSERT INTO` begins a statement whose `;` was forgotten; both are read.
 fn split_at_writes<'s>(source: &str, tokens: &[Token], segments: &'s [Segment], report: &mut Report) -> Vec<&'s [Segment]> {
+    let begins = |index: usize, keyword: Keyword| keyword == Keyword::Write || index == 0;
     let starts: Vec<usize> =
-        segments.iter().enumerate().filter(|(_, segment)| segment.keyword == Keyword::Write).map(|(index, _)| index).collect();
+        segments.iter().enumerate().filter(|(index, segment)| begins(*index, segment.keyword)).map(|(index, _)| index).collect();
     let mut parts = Vec::new();
     for (number, start) in starts.iter().enumerate() {
         let end = starts.get(number + 1).copied().unwrap_or(segments.len());
@@ -173,22 +171,28 @@ fn check_core(seen: &[(Keyword, Span)], statement: Span, report: &mut Report) {
         let span = seen.get(select + 1).map_or(end, |(_, span)| *span);
         return report.error(SyntaxError::MissingFrom { span });
     };
-    let early = if select != 1 { seen.get(1).map(|early| (early, "`SELECT`")) } else { seen.get(2).map(|early| (early, "`FROM`")) };
-    if let (Some(((keyword, span), before)), true) = (early, select != 1 || from != 2) {
+    let first = usize::from(place(Keyword::Write).is_some());
+    let early =
+        if select != first { seen.get(first).map(|early| (early, "`SELECT`")) } else { seen.get(first + 1).map(|early| (early, "`FROM`")) };
+    if let (Some(((keyword, span), before)), true) = (early, select != first || from != first + 1) {
         report.error(SyntaxError::ClauseOrder { clause: keyword.text(), before, span: *span });
     }
 }
 
 fn build(span: Span, clauses: Clauses) -> Option<Statement> {
-    let Clauses { insert, select, from, partition_by, store_as, with_key, key_delimiter, with_converter, limit, properties, other } =
+    let Clauses { insert, select, from, filter, partition_by, store_as, with_key, key_delimiter, with_converter, limit, properties, other } =
         clauses;
-    let (mode, target) = insert?;
+    let (mode, target) = match insert {
+        Some((mode, target)) => (mode, Some(target)),
+        None => (Spanned::new(WriteMode::Select, Span::new(span.start, span.start + Keyword::Select.text().len())), None),
+    };
     Some(Statement {
         span,
         mode,
         target,
         select: select?,
         from: from?,
+        filter,
         partition_by,
         store_as,
         with_key,
@@ -233,7 +237,7 @@ mod tests {
     #[test]
     fn mistakes_of_different_clauses_are_all_told() {
         assert_eq!(codes("INSERT INTO '' SELECT a, a FROM * LIMIT 0"), ["KP0114", "KP0121", "KP0131", "KP0117"]);
-        assert_eq!(codes("INSERT INTO a SELECT * FROM b LIMIT 0; SELECT * FROM c; x"), ["KP0117", "KP0123", "KP0106"]);
+        assert_eq!(codes("INSERT INTO a SELECT * FROM b LIMIT 0; SELECT * FROM c LIMIT; x"), ["KP0117", "KP0126", "KP0106"]);
     }
 
     #[test]
@@ -244,7 +248,7 @@ mod tests {
 
     #[test]
     fn warnings_are_told_of_good_statements_only() {
-        assert_eq!(statement("INSERT INTO autocreate SELECT * FROM b").target.node.text, "autocreate");
+        assert_eq!(statement("INSERT INTO autocreate SELECT * FROM b").to_string(), "INSERT INTO `autocreate` SELECT * FROM b");
         assert_eq!(crate::parse("INSERT INTO autocreate SELECT * FROM b").warnings.len(), 1);
         assert_eq!(crate::parse("INSERT INTO autocreate SELECT * FROM b LIMIT 0").warnings.len(), 0);
     }

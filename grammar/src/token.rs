@@ -97,7 +97,12 @@ fn first(text: &str, comment_allowed: bool) -> (TokenKind, usize) {
         b')' => (TokenKind::Close, 1),
         b';' => (TokenKind::Semicolon, 1),
         b'[' | b']' => (TokenKind::Bracket, 1),
-        byte if is_operator(byte) => (TokenKind::Operator, run(is_operator)),
+        byte if is_operator(byte) => {
+            let signs = run(is_operator);
+            // `<=` is one sign.
+            let compares = matches!(byte, b'<' | b'>' | b'!') && text[signs..].starts_with('=');
+            (TokenKind::Operator, signs + usize::from(compares))
+        }
         _ => match text.find(|char| !is_word_char(char)).unwrap_or(text.len()) {
             0 => (TokenKind::Stray, text.chars().next().map_or(1, char::len_utf8)),
             len => (TokenKind::Word, len),

@@ -34,7 +34,7 @@ fn clauses(text: &str) -> String {
 #[track_caller]
 fn names(text: &str) -> [String; 2] {
     let statement = statement(&format!("INSERT INTO {text} SELECT * FROM {text}"));
-    [statement.target.node.text, statement.from.node.text]
+    [statement.target.map(|target| target.node.text).unwrap_or_default(), statement.from.node.text]
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn columns() {
 fn metadata_columns_are_paths() {
     let text = "_key, _key.a.b, _key.*, _value.x, _header.h, _topic, _partition, _offset, _timestamp, _qos, _retained FROM s";
     assert_eq!(select(text), text);
-    assert_eq!(select("_.topic, _.offset AS o, _.key.a FROM s"), "_topic, _offset AS o, _key.a FROM s");
+    assert_eq!(select("_.topic, _.offset AS o, _.key.a, _.key.* FROM s"), "_topic, _offset AS o, _key.a, _key.* FROM s");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_column_may_stand_twice_under_two_names() {
         .node
         .iter()
         .map(|item| match &item.node {
-            SelectItem::Column { alias, .. } => alias.as_ref().map(|alias| alias.node.as_str()),
+            SelectItem::Value { alias, .. } => alias.as_ref().map(|alias| alias.node.as_str()),
             SelectItem::Star | SelectItem::StarOf(_) => None,
         })
         .collect();
@@ -223,7 +223,7 @@ fn a_span_is_the_value_of_a_clause_or_the_clause_with_its_keyword() {
     let statement = statement(text);
     assert_eq!(statement.span.text(text), text);
     assert_eq!(statement.mode.span.text(text), "INSERT");
-    assert_eq!(statement.target.span.text(text), "t");
+    assert_eq!(statement.target.as_ref().map_or("", |target| target.span.text(text)), "t");
     assert_eq!(statement.select.span.text(text), "SELECT a, b.c AS d");
     assert_eq!(statement.select.node[1].span.text(text), "b.c AS d");
     assert_eq!(statement.limit.map(|limit| limit.span.text(text)), Some("5"));

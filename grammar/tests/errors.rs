@@ -60,8 +60,8 @@ fn column_without_comma() {
     check(
         "INSERT INTO a SELECT a b FROM c",
         r##"
-        KP0101 expected `AS`, `,` or `FROM`, found `b`
-          23 "b" `AS`, `,` or `FROM` has to come here
+        KP0101 expected `AS`, `,`, an operator or `FROM`, found `b`
+          23 "b" `AS`, `,`, an operator or `FROM` has to come here
           help: a name for the column is written with AS, a further field after a comma
         "##,
     );
@@ -294,7 +294,7 @@ fn other_start() {
     check(
         "CREATE TABLE a",
         r##"
-        KP0106 a statement begins with `INSERT INTO` or `UPSERT INTO`, found `CREATE`
+        KP0106 a statement begins with `INSERT INTO`, `UPSERT INTO`, `UPDATE INTO` or `SELECT`, found `CREATE`
            0 "CREATE" a statement has to begin here
           help: for example: INSERT INTO orders SELECT * FROM orders_raw
         "##,
@@ -306,7 +306,7 @@ fn text_after_the_statement() {
     check(
         "INSERT INTO a SELECT * FROM b; done",
         r##"
-        KP0106 a statement begins with `INSERT INTO` or `UPSERT INTO`, found `done`
+        KP0106 a statement begins with `INSERT INTO`, `UPSERT INTO`, `UPDATE INTO` or `SELECT`, found `done`
           31 "done" a statement has to begin here
           help: for example: INSERT INTO orders SELECT * FROM orders_raw
         "##,
@@ -984,7 +984,7 @@ fn partition_twice() {
     );
 }
 
-// KP0122 to KP0125: known, but not so
+// KP0122 and KP0125: known, but not so
 
 #[test]
 fn upsert_pk() {
@@ -994,42 +994,6 @@ fn upsert_pk() {
         KP0122 `PK` stands before `INTO`
            7 "PK f, g" a key is named behind `FROM`
           help: write UPSERT INTO t SELECT ... FROM ... PK f, g
-        "##,
-    );
-}
-
-#[test]
-fn select_alone() {
-    check(
-        "SELECT * FROM t",
-        r##"
-        KP0123 a `SELECT` alone has no target
-           0 "SELECT" `INSERT INTO target` has to come before this
-          help: write where the records go: INSERT INTO target SELECT ...
-        "##,
-    );
-}
-
-#[test]
-fn update_into() {
-    check(
-        "UPDATE INTO a SELECT * FROM b",
-        r##"
-        KP0124 `UPDATE` is not supported
-           0 "UPDATE" a clause of the older KCQL
-          help: UPSERT INTO replaces the record with the same key, INSERT INTO adds one
-        "##,
-    );
-}
-
-#[test]
-fn where_clause() {
-    check(
-        "INSERT INTO a SELECT * FROM b WHERE x > 0 AND limit < 5 LIMIT 5",
-        r##"
-        KP0125 `WHERE` is not supported yet
-          30 "WHERE" known, but not built yet
-          help: read all records, or filter them before they reach the source
         "##,
     );
 }
@@ -1050,54 +1014,6 @@ fn group_by() {
 }
 
 #[test]
-fn call() {
-    check(
-        "INSERT INTO a SELECT CAST(amount AS DECIMAL(12,2)) AS amount, id FROM b",
-        r##"
-        KP0125 an expression in SELECT is not supported yet
-          21 "CAST(amount AS DECIMAL(12,2))" known, but not built yet
-          help: fields, nested fields, aliases, `*` and metadata columns can be taken today
-        "##,
-    );
-}
-
-#[test]
-fn calculation() {
-    check(
-        "INSERT INTO a SELECT id, a + b AS c FROM b",
-        r##"
-        KP0125 an expression in SELECT is not supported yet
-          25 "a + b" known, but not built yet
-          help: fields, nested fields, aliases, `*` and metadata columns can be taken today
-        "##,
-    );
-}
-
-#[test]
-fn literal() {
-    check(
-        "INSERT INTO a SELECT 'x', id FROM b",
-        r##"
-        KP0125 an expression in SELECT is not supported yet
-          21 "'x'" known, but not built yet
-          help: fields, nested fields, aliases, `*` and metadata columns can be taken today
-        "##,
-    );
-}
-
-#[test]
-fn number() {
-    check(
-        "INSERT INTO a SELECT 12 FROM b",
-        r##"
-        KP0125 a literal in SELECT is not supported yet
-          21 "12" known, but not built yet
-          help: put a field that is called like a number in back-ticks
-        "##,
-    );
-}
-
-#[test]
 fn distinct() {
     check(
         "INSERT INTO a SELECT DISTINCT id FROM b",
@@ -1109,28 +1025,38 @@ fn distinct() {
     );
 }
 
+// KP0101 in expressions
+
 #[test]
-fn expression_in_key() {
-    check(
-        "INSERT INTO a SELECT * FROM b WITHKEY(upper(id), c)",
-        r##"
-        KP0125 an expression in WITHKEY is not supported yet
-          38 "upper(id)" known, but not built yet
-          help: fields, nested fields, aliases, `*` and metadata columns can be taken today
-        "##,
-    );
+fn expressions() {
+    for (clause, expected) in [
+        ("WHERE a == 1", "expected an operator, found `=`|38 \"=\"|help: a comparison is written with one `=`"),
+        ("WHERE a = 1 && b = 2", "expected an operator, found `&&`|42 \"&&\"|help: write AND"),
+        ("WHERE !a", "expected a value, found `!`|36 \"!\"|help: write NOT"),
+        (
+            "WHERE a -5 > 0",
+            "expected an operator, found `-5`|38 \"-5\"|help: `-`, `+` and `/` belong to names; as operators they stand between blanks: - 5",
+        ),
+        ("WHERE a >", "expected a value, found the end of the statement|39 \"\""),
+        ("WHERE a IN ()", "expected a value, found `)`|42 \")\""),
+        ("WHERE CASE WHEN a THEN 1", "expected an operator, `WHEN` or `END`, found the end of the statement|54 \"\""),
+        ("WHERE CAST(a, INT) = 1", "expected `AS` or an operator, found `,`|42 \",\""),
+        ("WHERE a LIKE", "expected a value, found the end of the statement|42 \"\""),
+    ] {
+        let found = mistakes(&format!("INSERT INTO a SELECT * FROM b {clause}"));
+        let mut lines: Vec<&str> = found.lines().map(str::trim).collect();
+        lines.retain(|line| !line.is_empty());
+        let mut expected = expected.split('|');
+        assert_eq!(Some(lines[0].trim_start_matches("KP0101 ")), expected.next(), "{clause}");
+        assert!(lines[1].starts_with(expected.next().unwrap()), "{clause}: {found}");
+        assert_eq!(lines.get(2).copied(), expected.next(), "{clause}: {found}");
+    }
 }
 
 #[test]
-fn expression_in_partition() {
-    check(
-        "INSERT INTO a SELECT * FROM b PARTITIONBY c, device % 64",
-        r##"
-        KP0125 an expression in PARTITIONBY is not supported yet
-          45 "device % 64" known, but not built yet
-          help: fields, nested fields, aliases, `*` and metadata columns can be taken today
-        "##,
-    );
+fn expression_too_large() {
+    let found = mistakes(&format!("INSERT INTO a SELECT * FROM b WHERE {} > 1", vec!["a"; 5_000].join(" + ")));
+    assert!(found.starts_with("KP0147 an expression holds at most 4000 values and operators"), "{found}");
 }
 
 // KP0126 to KP0132: values, order, punctuation, names
@@ -1396,9 +1322,6 @@ fn one_error_for_each() {
           57 "x" set here
           62 "x" and again here
           help: keep one of the two; keys are compared without case
-        KP0123 a `SELECT` alone has no target
-          99 "SELECT" `INSERT INTO target` has to come before this
-          help: write where the records go: INSERT INTO target SELECT ...
         "##,
     );
 }

@@ -2,7 +2,9 @@
 
 use super::{Change, ChangeClass, change, differ};
 use crate::plan::wording::{expr_text, folder_text, format_text, key_text, naming_text, partition_text, target_text as target, topic_text};
-use crate::plan::{DecodeColumn, Endpoint, Expr, FileFormat, FileTail, KeyPlan, PartitionItem, Projection, RecordTail, Route, Tail};
+use crate::plan::{
+    Decode, DecodeColumn, Endpoint, Expr, FileFormat, FileTail, KeyPlan, PartitionItem, Projection, RecordTail, Route, Tail,
+};
 use crate::schema::type_text;
 
 /// Pairs the routes of both plans and compares each pair.
@@ -39,10 +41,15 @@ pub(super) fn compare(changes: &mut Vec<Change>, before: &[Route], after: &[Rout
 
 fn one(changes: &mut Vec<Change>, path: &str, before: &Route, after: &Route, sink: &Endpoint) {
     // The text decides nothing, and the columns of the value only what the projection and the tail do with them.
-    let Route { statement: _, from, decode, project, tail } = after;
+    let Route { statement: _, from, decode, filter, project, tail } = after;
     differ(changes, ChangeClass::GapRisk, &format!("{path}.from"), before.from.clone(), from.clone());
     let formats = (format!("{:?}", before.decode.format).to_lowercase(), format!("{:?}", decode.format).to_lowercase());
     differ(changes, ChangeClass::Restart, &format!("{path}.value.format"), formats.0, formats.1);
+    let text = |filter: &Option<Expr>, decode: &Decode| {
+        filter.as_ref().map_or("all records".to_owned(), |filter| expr_text(filter, &names(&decode.columns)))
+    };
+    let filters = (text(&before.filter, &before.decode), text(filter, decode));
+    differ(changes, ChangeClass::Restart, &format!("{path}.where"), filters.0, filters.1);
     let same_target = target(&before.tail) == target(tail);
     let names = (names(&before.decode.columns), names(&decode.columns));
     match (&before.tail, tail) {
@@ -90,19 +97,17 @@ fn key_parts(tail: &RecordTail) -> impl Iterator<Item = &Expr> {
 
 /// As what the columns of expressions are read: a time in milliseconds and one in microseconds are different folders.
 fn read_text<'a>(exprs: impl Iterator<Item = &'a Expr>, columns: &[DecodeColumn], names: &[String]) -> String {
-    let column = |expr: &Expr| match expr {
-        Expr::Column(index) => Some(format!("{} as {}", names.get(*index)?, type_text(&columns.get(*index)?.data_type))),
-        Expr::Topic
-        | Expr::Partition
-        | Expr::Offset
-        | Expr::Timestamp
-        | Expr::Key
-        | Expr::Header(_)
-        | Expr::Qos
-        | Expr::Retained
-        | Expr::Value => None,
-    };
-    exprs.filter_map(column).collect::<Vec<_>>().join(", ")
+    let mut texts = Vec::new();
+    for expr in exprs {
+        expr.walk(&mut |part| {
+            if let Expr::Column(index) = part
+                && let (Some(name), Some(column)) = (names.get(*index), columns.get(*index))
+            {
+                texts.push(format!("{name} as {}", type_text(&column.data_type)));
+            }
+        });
+    }
+    texts.join(", ")
 }
 
 /// The same folders or key of columns that are read as something else; other ones were said.

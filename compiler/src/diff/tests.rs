@@ -63,6 +63,7 @@ fn route(from: &str, prefix: &str) -> Route {
         statement: format!("INSERT INTO lake:{prefix} SELECT * FROM {from}"),
         from: from.to_owned(),
         decode: Decode { format: ValueFormat::Json, columns: Vec::new() },
+        filter: None,
         project: Some(vec![column("id", DataType::Int64, false), column("name", DataType::String, true)]),
         tail: Tail::Files(FileTail {
             bucket: "lake".to_owned(),

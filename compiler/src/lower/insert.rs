@@ -34,6 +34,17 @@ pub(super) enum InsertError {
         /// The connector.
         sink: &'static str,
     },
+    /// `SELECT * FROM t` alone.
+    #[error("a `SELECT` alone has no target")]
+    #[diagnostic(code(KP0318), help("write where the records go: INSERT INTO target SELECT ..."))]
+    SelectOnly,
+    /// `UPDATE INTO t`.
+    #[error("`{sink}` changes no records, so it has no UPDATE")]
+    #[diagnostic(code(KP0319), help("UPSERT INTO replaces the record with the same key, INSERT INTO adds one"))]
+    NoUpdate {
+        /// The connector.
+        sink: &'static str,
+    },
     /// Kafka to the same topic of the same cluster.
     #[error("this statement would read what it writes, for ever")]
     #[diagnostic(code(KP0306), help("write to another topic, or to another cluster"))]
@@ -49,12 +60,21 @@ pub(super) enum InsertError {
     },
 }
 
-/// Refuses UPSERT where the sink has none.
-pub(super) fn check_mode(scope: &mut Scope<'_>, mode: &Spanned<WriteMode>) {
-    if mode.node == WriteMode::Upsert && !scope.sink.clauses.contains(&"UPSERT") {
-        let error = InsertError::NoUpsert { sink: scope.sink_name() };
-        scope.error(error, [(scope.at(mode.span), "not here".to_owned())]);
+/// Refuses UPSERT and UPDATE where the sink has none. The target, if there is one.
+pub(super) fn check_mode<'s>(
+    scope: &mut Scope<'_>,
+    mode: &Spanned<WriteMode>,
+    target: Option<&'s Spanned<Name>>,
+) -> Option<&'s Spanned<Name>> {
+    let (sink, at) = (scope.sink_name(), scope.at(mode.span));
+    let here = "not here".to_owned();
+    match mode.node {
+        WriteMode::Upsert if !scope.sink.clauses.contains(&"UPSERT") => scope.error(InsertError::NoUpsert { sink }, [(at, here)]),
+        WriteMode::Update if !scope.sink.clauses.contains(&"UPDATE") => scope.error(InsertError::NoUpdate { sink }, [(at, here)]),
+        WriteMode::Select => scope.error(InsertError::SelectOnly, [(at, "`INSERT INTO target` has to come before this".to_owned())]),
+        WriteMode::Insert | WriteMode::Upsert | WriteMode::Update => {}
     }
+    target
 }
 
 /// The target; `None` if it is illegal.

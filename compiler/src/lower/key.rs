@@ -1,10 +1,11 @@
 //! WITHKEY and KEYDELIMITER: the key of produced records.
 
-use kpipe_grammar::ast::Path;
+use kpipe_grammar::expr::Expr;
 use kpipe_grammar::span::Spanned;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::expr;
 use super::resolve::Purpose;
 use super::row::{Reference, Row};
 use super::scope::Scope;
@@ -25,10 +26,10 @@ pub(super) enum KeyError {
 pub(super) fn plan(
     scope: &mut Scope<'_>,
     row: &mut Row,
-    with_key: Option<&Spanned<Vec<Spanned<Path>>>>,
+    with_key: Option<&Spanned<Vec<Spanned<Expr>>>>,
     delimiter: Option<&Spanned<String>>,
 ) -> Option<KeyPlan> {
-    let Some(paths) = with_key else {
+    let Some(values) = with_key else {
         if let Some(delimiter) = delimiter {
             scope.error(KeyError::DelimiterAlone, [(scope.at(delimiter.span), "joins nothing".to_owned())]);
             return None;
@@ -37,8 +38,20 @@ pub(super) fn plan(
     };
     let mut fields = Vec::new();
     let mut right = true;
-    for path in &paths.node {
-        let path = aliased(row, reference(scope, &path.node, scope.at(path.span)));
+    for value in &values.node {
+        let Some(path) = expr::field(&value.node) else {
+            match expr::value(scope, row, value) {
+                Some(typed) => fields.push(typed.expr),
+                None => right = false,
+            }
+            continue;
+        };
+        let path = reference(scope, path, scope.at(value.span));
+        if let Some(computed) = row.computed(&path) {
+            fields.push(computed.expr);
+            continue;
+        }
+        let path = aliased(row, path);
         match scope.resolve(row, &path, Purpose::Key) {
             Some(resolved) => fields.push(resolved.expr),
             None => right = false,

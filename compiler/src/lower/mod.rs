@@ -3,6 +3,7 @@
 //! One file a clause, called as in the grammar. Every mistake is reported; a pipeline comes out only if there is none.
 
 mod endpoints;
+mod expr;
 pub(crate) mod file_options;
 mod from;
 mod insert;
@@ -87,6 +88,7 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
         target,
         select,
         from,
+        filter,
         partition_by,
         store_as,
         with_key,
@@ -99,16 +101,19 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
     scope.from.clone_from(&from.node.text);
     option::check_honoured(scope, statement);
     option::check_other(scope, limit.as_ref(), other);
-    insert::check_mode(scope, mode);
+    let target_clause = insert::check_mode(scope, mode, target.as_ref());
     let source = from::check(scope, from);
-    let target_clause = target;
-    let target = insert::target(scope, target, from);
+    let target = insert::target(scope, target_clause?, from);
     let properties = properties::read(scope, properties.as_ref(), other, flushes);
     let format = value::format(scope, with_converter.as_ref());
     if scope.is_unknown() {
         return None;
     }
     let mut row = Row::new(format?);
+    let filter = match filter {
+        Some(filter) => Some(expr::condition(scope, &mut row, filter, "WHERE")?),
+        None => None,
+    };
     let project = select::select(scope, &mut row, select);
     let tail = match scope.sink.kind {
         SinkKind::Records => {
@@ -123,7 +128,7 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
             let written = store_as::format(scope, store_as.as_ref());
             let partition = partition_by::partition(scope, &mut row, partition_by.as_ref(), &properties);
             let (written, partition) = (written?, partition?);
-            partition_by::check_dates(scope, scope.at(partition_by.as_ref().map_or(target_clause.span, |clause| clause.span)), &partition);
+            partition_by::check_dates(scope, scope.at(partition_by.as_ref().map_or(target_clause?.span, |clause| clause.span)), &partition);
             store_as::check_fits(scope, &written, &row, project.as_ref()?.as_deref());
             let naming = scope.naming();
             match target? {
@@ -140,7 +145,7 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
         }
     };
     let decode = Decode { format: row.format, columns: row.columns };
-    Some(Route { statement: statement.to_string(), from: source?, decode, project: project?, tail })
+    Some(Route { statement: statement.to_string(), from: source?, decode, filter, project: project?, tail })
 }
 
 #[cfg(test)]

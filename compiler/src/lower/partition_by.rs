@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
-use kpipe_grammar::ast::PartitionBy;
+use kpipe_grammar::ast::{Folder, PartitionBy};
 use kpipe_grammar::span::{Span, Spanned};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::expr;
 use super::key::aliased;
 use super::properties::Properties;
 use super::resolve::Purpose;
-use super::row::{Reference, Resolved, Row};
+use super::row::{Reference, Row};
 use super::scope::Scope;
 use super::select::reference;
 use crate::names::RESERVED_FOLDER;
-use crate::plan::{Expr, Naming, OptionValue, PartitionItem, Projection, TimeUnit};
+use crate::plan::{Expr, Expr as PlanExpr, Naming, OptionValue, PartitionItem, Projection, TimeUnit};
 use crate::sources::Location;
 use crate::time_pattern::{At, PatternErrorKind, TimePattern, Trap, TrapKind};
 
@@ -92,9 +93,14 @@ pub(super) enum PartitionError {
 
 /// One item as it is written somewhere.
 struct Item {
+    /// The field; of a calculation its text.
     path: Reference,
+    /// What it is, if it is a calculation.
+    computed: Option<PlanExpr>,
     /// Where the pattern of a `_date` begins in the text, if it is in the text.
     pattern: Option<Span>,
+    /// The folder's name before the `=`, if it is given.
+    name: Option<String>,
 }
 
 /// The folders of a statement's files: those of its clause, else of the YAML, else of the naming.
@@ -106,13 +112,7 @@ pub(super) fn partition(
 ) -> Option<Vec<PartitionItem>> {
     let items = match clause.map(|clause| &clause.node) {
         Some(PartitionBy::None) => return Some(Vec::new()),
-        Some(PartitionBy::Paths(paths)) => paths
-            .iter()
-            .map(|path| Item {
-                path: reference(scope, &path.node, scope.at(path.span)),
-                pattern: path.node.parts.get(1).map(|part| part.span),
-            })
-            .collect(),
+        Some(PartitionBy::Folders(folders)) => clause_items(scope, row, folders)?,
         None => match yaml_items(scope)? {
             Some(items) => items,
             None => return Some(default(scope)),
@@ -123,12 +123,35 @@ pub(super) fn partition(
     let mut seen = HashMap::new();
     let mut right = true;
     for item in items {
-        let folder =
-            if item.path.names[0] == "_date" { date(scope, row, &item, names) } else { value(scope, row, item.path, names, &mut seen) };
+        let folder = if item.path.names[0] == "_date" { date(scope, row, &item, names) } else { value(scope, row, item, names, &mut seen) };
         right &= folder.is_some();
         folders.extend(folder);
     }
     right.then_some(folders)
+}
+
+/// The items of the clause; `None` if one is wrong.
+fn clause_items(scope: &mut Scope<'_>, row: &mut Row, folders: &[Spanned<Folder>]) -> Option<Vec<Item>> {
+    let mut items = Vec::new();
+    for folder in folders {
+        let Folder { expr, alias } = &folder.node;
+        let (at, name) = (scope.at(folder.span), alias.as_ref().map(|alias| alias.node.clone()));
+        items.push(match expr::field(expr) {
+            Some(path) => {
+                let pattern = path.parts.get(1).map(|part| part.span);
+                let path = reference(scope, path, at);
+                let computed = row.computed(&path).map(|found| found.expr);
+                Some(Item { path, computed, pattern, name })
+            }
+            None => {
+                let text = expr.to_string();
+                let computed = expr::value(scope, row, &Spanned::new(expr.clone(), folder.span)).map(|typed| typed.expr);
+                let path = Reference { names: vec![text], parts_at: vec![at], at };
+                computed.map(|computed| Item { path, computed: Some(computed), pattern: None, name })
+            }
+        });
+    }
+    items.into_iter().collect()
 }
 
 fn flag(scope: &Scope<'_>, path: &str) -> Option<bool> {
@@ -162,7 +185,7 @@ fn yaml_items(scope: &mut Scope<'_>) -> Option<Option<Vec<Item>>> {
             scope.error(PartitionError::NotAPath { item: text.to_owned() }, [(at, "here".to_owned())]);
             return None;
         };
-        items.push(Item { path: Reference { parts_at: vec![at; names.len()], names, at }, pattern: None });
+        items.push(Item { path: Reference { parts_at: vec![at; names.len()], names, at }, computed: None, pattern: None, name: None });
     }
     Some(Some(items))
 }
@@ -200,14 +223,17 @@ fn unmarked(text: &str) -> &str {
 fn value(
     scope: &mut Scope<'_>,
     row: &mut Row,
-    path: Reference,
+    Item { path, computed, name, pattern: _ }: Item,
     names: bool,
     seen: &mut HashMap<String, Location>,
 ) -> Option<PartitionItem> {
-    let name = folder_name(row, &path);
+    let name = name.unwrap_or_else(|| folder_name(row, &path));
     let at = path.at;
     let path = aliased(row, path);
-    let Resolved { expr, .. } = scope.resolve(row, &path, Purpose::Folder)?;
+    let expr = match computed {
+        Some(expr) => expr,
+        None => scope.resolve(row, &path, Purpose::Folder)?.expr,
+    };
     if matches!(expr, Expr::Offset | Expr::Timestamp) {
         let error = PartitionError::FolderPerRecord { column: path.text() };
         scope.warn(error, [(at, "a folder for each value".to_owned())]);
@@ -256,7 +282,8 @@ fn date(scope: &mut Scope<'_>, row: &mut Row, item: &Item, names: bool) -> Optio
     };
     let zone = zone(scope);
     let expr = time(scope, row, at);
-    Some(PartitionItem::Time { expr: expr?, pattern, zone: zone?, name: name.map(str::to_owned) })
+    let name = item.name.clone().filter(|_| names).or(name.map(str::to_owned));
+    Some(PartitionItem::Time { expr: expr?, pattern, zone: zone?, name })
 }
 
 fn parse_pattern(scope: &mut Scope<'_>, item: &Item, text: &str, naming: Naming) -> Option<TimePattern> {

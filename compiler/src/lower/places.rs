@@ -58,6 +58,7 @@ fn clauses(places: &mut BTreeMap<String, Location>, document: &Document, index: 
         target,
         select,
         from,
+        filter,
         partition_by,
         store_as,
         with_key,
@@ -74,9 +75,10 @@ fn clauses(places: &mut BTreeMap<String, Location>, document: &Document, index: 
     };
     let locate = |span| document.kcql.locate(span);
     add("", Some(locate(*span)));
-    add(".into", Some(locate(target.span)));
+    add(".into", target.as_ref().map(|target| locate(target.span)));
     add(".from", Some(locate(from.span)));
     add(".select", Some(locate(select.span)));
+    add(".where", filter.as_ref().map(|filter| locate(filter.span)));
     let sink = |path: &str| document.sink.value_at(path);
     add(".partition_by", partition_by.as_ref().map(|clause| locate(clause.span)).or_else(|| sink("partition_by")));
     add(".partition.keep", sink("partition.keep"));

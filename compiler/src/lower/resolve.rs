@@ -15,6 +15,8 @@ use crate::schema::{FieldError, find, type_text};
 pub(super) enum Purpose {
     /// A column of the output: any type.
     Output,
+    /// A part of a calculation: what no schema names is its text.
+    Operand,
     /// A folder's name: a scalar as text.
     Folder,
     /// A part of a key: a scalar as text.
@@ -195,7 +197,8 @@ impl Scope<'_> {
     /// The type that a field is decoded as for a purpose.
     fn wanted(&mut self, path: &Reference, data_type: DataType, purpose: Purpose) -> Option<DataType> {
         match (purpose, data_type) {
-            (Purpose::Output, data_type) => Some(data_type),
+            (Purpose::Operand, DataType::Json) if self.schema.is_none() => Some(DataType::Any),
+            (Purpose::Output | Purpose::Operand, data_type) => Some(data_type),
             // What no schema names is text without quotes where text is what is needed.
             (Purpose::Folder | Purpose::Key, DataType::Json | DataType::Any) => Some(DataType::Any),
             (Purpose::Time(_), data_type @ (DataType::Timestamp(_) | DataType::Date)) => Some(data_type),
@@ -214,7 +217,7 @@ impl Scope<'_> {
         let field = path.text();
         let data_type = type_text(&resolved.data_type);
         match purpose {
-            Purpose::Output => Some(resolved),
+            Purpose::Output | Purpose::Operand => Some(resolved),
             Purpose::Folder | Purpose::Key if single => Some(resolved),
             Purpose::Folder | Purpose::Key => {
                 let purpose = if purpose == Purpose::Folder { "a folder" } else { "a key" };

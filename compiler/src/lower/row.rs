@@ -13,8 +13,10 @@ pub(super) struct Row {
 /// One column of the SELECT.
 pub(super) struct Output {
     pub(super) name: String,
-    /// The path it was made from: `_topic`, `meta.site`.
+    /// The path it was made from: `_topic`, `meta.site`; empty for a calculation.
     pub(super) path: Vec<String>,
+    /// What it is, if it is a calculation.
+    pub(super) computed: Option<Resolved>,
     pub(super) at: Location,
 }
 
@@ -46,6 +48,14 @@ impl Row {
         }
         self.columns.push(DecodeColumn { path: path.to_vec(), data_type: data_type.clone(), nullable });
         self.columns.len() - 1
+    }
+
+    /// The calculation of the SELECT with this name.
+    pub(super) fn computed(&self, path: &Reference) -> Option<Resolved> {
+        match &path.names[..] {
+            [name] => self.output(name)?.computed.clone(),
+            _ => None,
+        }
     }
 
     /// The column of the SELECT with this name.

@@ -1,12 +1,14 @@
 //! The SELECT list: which columns come out, or that the value passes through.
 
-use kpipe_grammar::ast::{Path, SelectItem};
+use kpipe_grammar::ast::{Path, SelectItem, output_name};
+use kpipe_grammar::expr::Expr as Written;
 use kpipe_grammar::span::Spanned;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::expr;
 use super::resolve::Purpose;
-use super::row::{Output, Reference, Row};
+use super::row::{Output, Reference, Resolved, Row};
 use super::scope::Scope;
 use crate::plan::{DataType, Field, Projection, ValueFormat};
 use crate::sources::Location;
@@ -57,7 +59,12 @@ pub(super) fn select(scope: &mut Scope<'_>, row: &mut Row, list: &Spanned<Vec<Sp
         right &= match &item.node {
             SelectItem::Star => star(scope, row, &mut columns, scope.at(item.span)),
             SelectItem::StarOf(path) => star_of(scope, row, &mut columns, &reference(scope, path, scope.at(item.span))),
-            SelectItem::Column { path, alias } => {
+            SelectItem::Value { expr, alias } => {
+                let Some(path) = expr::field(expr) else {
+                    let name = alias.as_ref().map_or_else(|| output_name(expr), |alias| alias.node.clone());
+                    right &= computed(scope, row, &mut columns, name, &Spanned::new(expr.clone(), item.span));
+                    continue;
+                };
                 let path = reference(scope, path, scope.at(item.span));
                 let name = match alias {
                     Some(alias) => alias.node.clone(),
@@ -127,12 +134,31 @@ fn all(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, fiel
 
 fn column(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, name: String, path: &Reference) -> bool {
     let Some(resolved) = scope.resolve(row, path, Purpose::Output) else { return false };
-    if let Some(first) = row.output(&name) {
-        let labels = [(path.at, format!("called `{name}` too")), (first.at, format!("called `{name}`"))];
-        scope.error(SelectError::TwoColumns { name }, labels);
+    if is_taken(scope, row, &name, path.at) {
         return false;
     }
-    row.outputs.push(Output { name: name.clone(), path: path.names.clone(), at: path.at });
+    row.outputs.push(Output { name: name.clone(), path: path.names.clone(), computed: None, at: path.at });
     columns.push(Projection { name, expr: resolved.expr, data_type: resolved.data_type, nullable: resolved.nullable });
+    true
+}
+
+fn computed(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, name: String, written: &Spanned<Written>) -> bool {
+    let Some(typed) = expr::value(scope, row, written) else { return false };
+    let at = scope.at(written.span);
+    if is_taken(scope, row, &name, at) {
+        return false;
+    }
+    let expr::Typed { expr, data_type, nullable, .. } = typed;
+    let found = Resolved { expr: expr.clone(), data_type: data_type.clone(), nullable };
+    row.outputs.push(Output { name: name.clone(), path: Vec::new(), computed: Some(found), at });
+    columns.push(Projection { name, expr, data_type, nullable });
+    true
+}
+
+/// Refuses a second column of one name.
+fn is_taken(scope: &mut Scope<'_>, row: &Row, name: &str, at: Location) -> bool {
+    let Some(first) = row.output(name) else { return false };
+    let labels = [(at, format!("called `{name}` too")), (first.at, format!("called `{name}`"))];
+    scope.error(SelectError::TwoColumns { name: name.to_owned() }, labels);
     true
 }

@@ -3,6 +3,7 @@
 mod columns;
 mod ends;
 mod examples;
+mod exprs;
 mod files;
 mod names;
 mod oddities;

@@ -28,7 +28,7 @@ pub fn unsampled(document: &Document) -> Option<Pipeline> {
 
 fn route(scope: &mut Scope<'_>, statement: &Statement) -> Option<Route> {
     let source = from::check(scope, &statement.from)?;
-    let tail = match insert::target(scope, &statement.target, &statement.from)? {
+    let tail = match insert::target(scope, statement.target.as_ref()?, &statement.from)? {
         Target::Topic(topic) => Tail::Records(RecordTail { topic, key: KeyPlan::Keep, format: None }),
         Target::Files { bucket, prefix } => Tail::Files(FileTail {
             bucket,
@@ -40,5 +40,5 @@ fn route(scope: &mut Scope<'_>, statement: &Statement) -> Option<Route> {
         }),
     };
     let decode = Decode { format: ValueFormat::Bytes, columns: Vec::new() };
-    Some(Route { statement: statement.to_string(), from: source, decode, project: None, tail })
+    Some(Route { statement: statement.to_string(), from: source, decode, filter: None, project: None, tail })
 }

@@ -64,12 +64,15 @@ pub(super) fn endpoint(endpoint: &Endpoint) -> String {
 }
 
 fn explain_route(lines: &mut Vec<Line>, route: &Route) {
-    let Route { statement, from, decode, project, tail } = route;
+    let Route { statement, from, decode, filter, project, tail } = route;
     let names: Vec<String> = decode.columns.iter().map(|column| column.path.join(".")).collect();
     let mut texts = statement.lines();
     lines.push(line("statement", texts.next().unwrap_or_default()));
     lines.extend(texts.map(|text| line("", text)));
     lines.push(line("  reads", format!("{from}, {}", values(decode))));
+    if let Some(filter) = filter {
+        lines.push(line("  where", expr_text(filter, &names)));
+    }
     match project {
         None => lines.push(line("  columns", "the value as it came")),
         Some(columns) => lines.extend(columns_text(columns, &names)),
@@ -205,6 +208,7 @@ pub(super) mod tests {
                     DecodeColumn { path: vec!["meta".to_owned(), "site".to_owned()], data_type: DataType::String, nullable: true },
                 ],
             },
+            filter: None,
             project: Some(vec![
                 Projection { name: "id".to_owned(), expr: Expr::Column(0), data_type: DataType::Int64, nullable: false },
                 Projection { name: "site".to_owned(), expr: Expr::Column(1), data_type: DataType::String, nullable: true },

@@ -3,6 +3,7 @@
 //! It holds no secret, only references to them, and it is the same bytes for the same input. [`wire`] is its saved form.
 
 pub mod explain;
+mod expr;
 pub mod naming;
 pub mod options;
 pub mod story;
@@ -12,6 +13,7 @@ pub mod wording;
 
 use serde::{Deserialize, Serialize};
 
+pub use expr::{Call, Expr, Literal, Op};
 pub use options::{OptionValue, Options, SecretRef};
 pub use types::{DataType, Field, Schema, TimeUnit};
 
@@ -56,6 +58,9 @@ pub struct Route {
     pub from: String,
     /// How a value becomes columns.
     pub decode: Decode,
+    /// The condition of the records that are taken; the others are skipped, and counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expr>,
     /// The columns of the output; `None` passes the payload through as it is.
     pub project: Option<Vec<Projection>>,
     /// The end of the path.
@@ -106,32 +111,6 @@ pub struct Projection {
     pub data_type: DataType,
     /// Whether it may be null.
     pub nullable: bool,
-}
-
-/// A typed expression. Paths and metadata for now; functions and operators are the next step of the language.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Expr {
-    /// The column with this index in [`Decode::columns`].
-    Column(usize),
-    /// `_topic`.
-    Topic,
-    /// `_partition`.
-    Partition,
-    /// `_offset`.
-    Offset,
-    /// `_timestamp`.
-    Timestamp,
-    /// `_key` as text.
-    Key,
-    /// `_header.x` as text: the last header of that name.
-    Header(String),
-    /// `_qos`.
-    Qos,
-    /// `_retained`.
-    Retained,
-    /// The value as it came.
-    Value,
 }
 
 /// The end of the path.

@@ -45,7 +45,11 @@ pub fn steps(route: &Route) -> Vec<Step> {
     });
     let read =
         Step { name: "read", what: format!("Records of `{}` are read: {}.", route.from, values(&route.decode)), columns: fields.collect() };
-    vec![read, select(route, &names), write(route, &names)]
+    let filter = route.filter.as_ref().map(|filter| {
+        let what = format!("Those for which {} is true are taken; the others are skipped and counted.", expr_text(filter, &names));
+        Step { name: "filter", what, columns: Vec::new() }
+    });
+    [Some(read), filter, Some(select(route, &names)), Some(write(route, &names))].into_iter().flatten().collect()
 }
 
 fn select(route: &Route, names: &[String]) -> Step {
@@ -123,6 +127,7 @@ mod tests {
     use super::super::explain::tests::{files, pipeline};
     use super::super::{Decode, KeyPlan, RecordTail, TopicName, ValueFormat};
     use super::*;
+    use crate::plan::{DataType, Expr, Literal, Op};
 
     #[test]
     fn a_pipeline_of_files_is_told_step_by_step() {
@@ -160,6 +165,15 @@ The promise is at_least_once: because."
         let steps = steps(&route);
         assert!(steps.iter().all(|step| step.columns.is_empty()), "{steps:?}");
         assert_eq!(steps[2].what, "They go to the source's topic, records as they came; the key is the source's topic.");
+    }
+
+    #[test]
+    fn a_condition_is_a_step() {
+        let mut route = files();
+        let operands = vec![Expr::Column(0), Expr::Literal(Literal::Int64(5))];
+        route.filter = Some(Expr::call(Op::Greater, operands, &DataType::Boolean, false));
+        assert_eq!(steps(&route)[1].what, "Those for which id > 5 is true are taken; the others are skipped and counted.");
+        assert_eq!(steps(&route).len(), 4);
     }
 
     #[test]

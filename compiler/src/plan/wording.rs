@@ -1,6 +1,9 @@
 //! Parts of a plan in the words of the file: for `plan`, `explain` and changes.
 
-use super::{Compression, Expr, FileFormat, FileTail, KeyPlan, Naming, OptionValue, PartitionItem, RecordTail, Tail, TopicName};
+use super::{
+    Call, Compression, Expr, FileFormat, FileTail, KeyPlan, Literal, Naming, Op, OptionValue, PartitionItem, RecordTail, Tail, TopicName,
+};
+use crate::schema::type_text;
 
 /// An option as it would be written.
 #[must_use]
@@ -82,6 +85,86 @@ pub fn expr_text(expr: &Expr, columns: &[String]) -> String {
         Expr::Qos => "_qos".to_owned(),
         Expr::Retained => "_retained".to_owned(),
         Expr::Value => "_value".to_owned(),
+        Expr::Literal(literal) => literal_text(literal),
+        Expr::Call(call) => call_text(call, columns),
+    }
+}
+
+fn literal_text(literal: &Literal) -> String {
+    match literal {
+        Literal::Null(_) => "NULL".to_owned(),
+        Literal::Boolean(value) => value.to_string().to_uppercase(),
+        Literal::Int32(value) => value.to_string(),
+        Literal::Int64(value) => value.to_string(),
+        Literal::Float64(text) => text.clone(),
+        Literal::Decimal { unscaled, precision: _, scale } => decimal_text(*unscaled, *scale),
+        Literal::String(text) => format!("'{}'", text.replace('\'', "''")),
+        Literal::Date(days) => {
+            let date = jiff::Span::new().try_days(*days).and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days));
+            date.map_or_else(|_| format!("DATE {days}"), |date| format!("DATE '{date}'"))
+        }
+        Literal::Timestamp(micros) => match jiff::Timestamp::from_microsecond(*micros) {
+            Ok(time) => format!("TIMESTAMP '{time}'"),
+            Err(_) => format!("TIMESTAMP {micros}"),
+        },
+    }
+}
+
+fn decimal_text(unscaled: i128, scale: i8) -> String {
+    let places = usize::try_from(scale).unwrap_or_default();
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    let sign = if unscaled < 0 { "-" } else { "" };
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// The operator between two operands.
+fn sign(op: &Op) -> Option<&'static str> {
+    Some(match op {
+        Op::And => "AND",
+        Op::Or => "OR",
+        Op::Equal => "=",
+        Op::NotEqual => "<>",
+        Op::Less => "<",
+        Op::LessOrEqual => "<=",
+        Op::Greater => ">",
+        Op::GreaterOrEqual => ">=",
+        Op::Like { escape: _ } => "LIKE",
+        Op::Concat => "||",
+        Op::Add => "+",
+        Op::Subtract => "-",
+        Op::Multiply => "*",
+        Op::Divide => "/",
+        Op::Modulo => "%",
+        Op::Not | Op::Negate | Op::IsNull | Op::IsNotNull | Op::In | Op::Case | Op::Cast { .. } | Op::Function(_) => return None,
+    })
+}
+
+fn call_text(Call { op, args, data_type, nullable: _ }: &Call, columns: &[String]) -> String {
+    let texts: Vec<String> = args.iter().map(|arg| expr_text(arg, columns)).collect();
+    let holds_together = |arg: &Expr| match arg {
+        Expr::Call(call) => matches!(call.op, Op::Function(_) | Op::Cast { .. } | Op::Case),
+        _ => true,
+    };
+    let operand = |index: usize| match (args.get(index), texts.get(index)) {
+        (Some(arg), Some(text)) if holds_together(arg) => text.clone(),
+        (Some(_), Some(text)) => format!("({text})"),
+        _ => String::new(),
+    };
+    match op {
+        Op::Not => format!("NOT {}", operand(0)),
+        Op::Negate => format!("- {}", operand(0)),
+        Op::IsNull => format!("{} IS NULL", operand(0)),
+        Op::IsNotNull => format!("{} IS NOT NULL", operand(0)),
+        Op::In => format!("{} IN ({})", operand(0), texts[1..].join(", ")),
+        Op::Like { escape: Some(escape) } => format!("{} LIKE {} ESCAPE '{escape}'", operand(0), operand(1)),
+        Op::Cast { is_try } => format!("{}CAST({} AS {})", if *is_try { "TRY_" } else { "" }, texts.join(", "), type_text(data_type)),
+        Op::Function(name) => format!("{name}({})", texts.join(", ")),
+        Op::Case => {
+            let branches = texts.chunks_exact(2).map(|pair| format!(" WHEN {} THEN {}", pair[0], pair[1])).collect::<String>();
+            format!("CASE{branches} ELSE {} END", texts.last().map_or("NULL", String::as_str))
+        }
+        op => format!("{} {} {}", operand(0), sign(op).unwrap_or_default(), operand(1)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `INSERT INTO target`, `UPSERT INTO target`.
+//! `INSERT INTO target`, `UPSERT INTO target`, `UPDATE INTO target`.
 
 use std::fmt;
 
@@ -11,7 +11,12 @@ use crate::span::Spanned;
 pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<(Spanned<WriteMode>, Spanned<Name>)> {
     let mut parts = report.keep(clause.read(Rule::insert_into))?;
     let keyword = clause.tokens.first()?;
-    let mode = if keyword.is_word(clause.source, "UPSERT") { WriteMode::Upsert } else { WriteMode::Insert };
+    let is = |word: &str| keyword.is_word(clause.source, word);
+    let mode = match () {
+        () if is("UPSERT") => WriteMode::Upsert,
+        () if is("UPDATE") => WriteMode::Update,
+        () => WriteMode::Insert,
+    };
     let name = parts.find(|part| part.as_rule() == Rule::name)?;
     let target = report.keep(literal::name(clause, name))?;
     Some((Spanned::new(mode, keyword.span), target))
@@ -22,6 +27,8 @@ impl fmt::Display for WriteMode {
         f.write_str(match self {
             WriteMode::Insert => "INSERT INTO",
             WriteMode::Upsert => "UPSERT INTO",
+            WriteMode::Update => "UPDATE INTO",
+            WriteMode::Select => "SELECT",
         })
     }
 }
@@ -35,7 +42,7 @@ mod tests {
     fn targets_join_their_parts() {
         let statement = statement("upsert into `bucket`:'pre fix'/x SELECT * FROM s");
         assert_eq!(statement.mode.node, WriteMode::Upsert);
-        assert_eq!(statement.target.node, Name { text: "bucket:pre fix/x".to_owned(), quoted: true });
+        assert_eq!(statement.target.as_ref().map(|target| &target.node), Some(&Name::new("bucket:pre fix/x")));
         assert!(statement.to_string().starts_with("UPSERT INTO `bucket:pre fix/x` SELECT"));
     }
 

@@ -5,11 +5,11 @@ use pest::iterators::Pair;
 use super::Clause;
 use crate::ast::{Name, Path, PropertyValue};
 use crate::error::SyntaxError;
+use crate::excerpt::excerpt;
 use crate::limits::PATH_PARTS_MAX;
 use crate::report::Report;
 use crate::rules::Rule;
 use crate::span::{Span, Spanned};
-use crate::token::{Token, TokenKind};
 use crate::warning::SyntaxWarning;
 
 /// The text of a word, or of a quoted one without its marks: a doubled mark stands for one.
@@ -77,6 +77,16 @@ pub(super) fn path<'p>(
     pairs: impl Iterator<Item = Pair<'p, Rule>>,
     report: &mut Report,
 ) -> Result<Spanned<Path>, SyntaxError> {
+    path_or_above(clause, pairs, false, report)
+}
+
+/// The same of a path that `.*` may follow: `_.key.*` is every field of the key.
+pub(super) fn path_or_above<'p>(
+    clause: &Clause<'_>,
+    pairs: impl Iterator<Item = Pair<'p, Rule>>,
+    star: bool,
+    report: &mut Report,
+) -> Result<Spanned<Path>, SyntaxError> {
     let written: Vec<Pair<'_, Rule>> = pairs.filter(|pair| matches!(pair.as_rule(), Rule::part | Rule::pattern)).collect();
     let old_spelling = written.len() > 1 && written[0].as_str() == "_";
     let mut parts: Vec<Spanned<String>> = written.iter().map(|pair| part(clause, pair)).collect();
@@ -88,19 +98,19 @@ pub(super) fn path<'p>(
         return Err(SyntaxError::Empty { what: "a name", span: empty.span });
     }
     if old_spelling {
-        replace_old_metadata(&mut parts, span, report)?;
+        replace_old_metadata(&mut parts, star, span, report)?;
     }
     Ok(Spanned::new(Path { parts }, span))
 }
 
-fn replace_old_metadata(parts: &mut Vec<Spanned<String>>, span: Span, report: &mut Report) -> Result<(), SyntaxError> {
+fn replace_old_metadata(parts: &mut Vec<Spanned<String>>, star: bool, span: Span, report: &mut Report) -> Result<(), SyntaxError> {
     let name = parts[1].node.as_str();
     let known = match parts.len() {
-        2 => matches!(name, "topic" | "partition" | "offset" | "timestamp"),
+        2 if !star => matches!(name, "topic" | "partition" | "offset" | "timestamp"),
         _ => name == "key",
     };
     if !known {
-        return Err(SyntaxError::UnknownMetadata { name: name.to_owned(), span });
+        return Err(SyntaxError::UnknownMetadata { name: excerpt(name), span });
     }
     let (old, new) = (format!("_.{name}"), format!("_{name}"));
     let span = parts[0].span.to(parts[1].span);
@@ -109,32 +119,9 @@ fn replace_old_metadata(parts: &mut Vec<Spanned<String>>, span: Span, report: &m
     Ok(())
 }
 
-/// True if the tokens of a list's item are a calculation, a call or a literal rather than a field.
-pub(crate) fn is_expression_item(source: &str, item: &[Token]) -> bool {
-    let Some(first) = item.first() else { return false };
-    let is_literal = first.kind == TokenKind::Text || is_number(source, *first);
-    is_literal
-        || item.iter().enumerate().any(|(index, token)| match token.kind {
-            TokenKind::Operator | TokenKind::Open => true,
-            TokenKind::Star => index > 0 && item[index - 1].kind != TokenKind::Dot && item[0].kind != TokenKind::Star,
-            TokenKind::Word => {
-                let word = token.span.text(source);
-                matches!(word, "+" | "-" | "/")
-                    || index > 0 && ["AND", "OR", "IS", "IN", "LIKE", "BETWEEN"].iter().any(|operator| token.is_word(source, operator))
-                    || item.len() > 1 && index == 0 && ["CASE", "NOT"].iter().any(|operator| token.is_word(source, operator))
-            }
-            _ => false,
-        })
-}
-
-fn is_number(source: &str, token: Token) -> bool {
-    token.kind == TokenKind::Word && token.span.text(source).bytes().all(|byte| byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token;
 
     #[test]
     fn marks_are_removed_and_doubled_ones_halved() {
@@ -153,20 +140,5 @@ mod tests {
         assert_eq!(joined("com.x.Y"), "com.x.Y");
         assert_eq!(joined("`a``b``"), "a`b`");
         assert_eq!(joined(""), "");
-    }
-
-    fn is_expression(text: &str) -> bool {
-        let tokens: Vec<Token> = token::tokens(text).into_iter().filter(|token| token.is_significant()).collect();
-        is_expression_item(text, &tokens)
-    }
-
-    #[test]
-    fn expressions_are_told_from_fields() {
-        for text in ["f(a)", "a > 1", "a + b", "a * 2", "'x'", "12", "CASE WHEN a", "NOT a", "a IS NULL"] {
-            assert!(is_expression(text), "{text}");
-        }
-        for text in ["a", "a.b AS c", "*", "a.*", "a-b", "1col2", "not", "* FORM x", ""] {
-            assert!(!is_expression(text), "{text}");
-        }
     }
 }

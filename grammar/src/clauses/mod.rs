@@ -1,5 +1,6 @@
 //! One file a clause: its pairs to a node, the node to text, its tests.
 
+mod expr;
 mod from;
 mod insert;
 mod key;
@@ -15,12 +16,13 @@ mod with_converter;
 use pest::Parser;
 use pest::iterators::{Pair, Pairs};
 
-pub(crate) use self::literal::is_expression_item;
 pub(crate) use self::properties::PropertyList;
+pub(crate) use self::select::Alone;
 
-use crate::ast::{Name, OtherClause, PartitionBy, Path, Property, SelectItem, StoreAs, WriteMode};
+use crate::ast::{Name, OtherClause, PartitionBy, Property, SelectItem, StoreAs, WriteMode};
 use crate::diagnose;
 use crate::error::SyntaxError;
+use crate::expr::Expr;
 use crate::keyword::Keyword;
 use crate::limits::ITEMS_MAX;
 use crate::report::Report;
@@ -83,9 +85,10 @@ pub(crate) struct Clauses {
     pub(crate) insert: Option<(Spanned<WriteMode>, Spanned<Name>)>,
     pub(crate) select: Option<Spanned<Vec<Spanned<SelectItem>>>>,
     pub(crate) from: Option<Spanned<Name>>,
+    pub(crate) filter: Option<Spanned<Expr>>,
     pub(crate) partition_by: Option<Spanned<PartitionBy>>,
     pub(crate) store_as: Option<Spanned<StoreAs>>,
-    pub(crate) with_key: Option<Spanned<Vec<Spanned<Path>>>>,
+    pub(crate) with_key: Option<Spanned<Vec<Spanned<Expr>>>>,
     pub(crate) key_delimiter: Option<Spanned<String>>,
     pub(crate) with_converter: Option<Spanned<String>>,
     pub(crate) limit: Option<Spanned<u64>>,
@@ -100,6 +103,7 @@ impl Clauses {
             Keyword::Write => self.insert = insert::parse(clause, report),
             Keyword::Select => self.select = select::parse(clause, report),
             Keyword::From => self.from = from::parse(clause, report),
+            Keyword::Where => self.filter = expr::filter(clause, report),
             Keyword::PartitionBy | Keyword::NoPartition => self.partition_by = partition_by::parse(clause, report),
             Keyword::StoreAs => self.store_as = store_as::parse(clause, report),
             Keyword::WithConverter => self.with_converter = with_converter::parse(clause, report),

@@ -118,7 +118,7 @@ impl Reader<'_> {
         let inner: Parts<'_> = item.into_inner().collect();
         let star = inner.iter().any(|part| part.as_rule() == Rule::star);
         let alias = inner.iter().find(|part| part.as_rule() == Rule::alias).map(|part| literal::part(self.clause, part));
-        let path = literal::path(self.clause, inner.into_iter(), self.report)?.node;
+        let path = literal::path_or_above(self.clause, inner.into_iter(), star, self.report)?.node;
         Ok(Spanned::new(if star { OptionColumn::StarOf(path) } else { OptionColumn::Field { path, alias } }, span))
     }
 

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Clause, literal};
-use crate::ast::{PartitionBy, Path};
+use pest::iterators::Pair;
+
+use super::{Clause, literal, select};
+use crate::ast::{Folder, PartitionBy};
 use crate::error::SyntaxError;
 use crate::excerpt::excerpt;
+use crate::expr::Expr;
 use crate::keyword::Keyword;
 use crate::print::write_list;
 use crate::report::Report;
@@ -19,33 +22,49 @@ pub(super) fn parse(clause: &Clause<'_>, report: &mut Report) -> Option<Spanned<
         return Some(Spanned::new(PartitionBy::None, clause.span()));
     }
     let parts = report.keep(clause.read(Rule::partition_by))?;
-    let mut paths = Vec::new();
-    for item in parts.filter(|part| part.as_rule() == Rule::partition_item) {
-        let path = literal::path(clause, item.into_inner(), report);
-        paths.push(report.keep(path)?);
+    let mut folders = Vec::new();
+    for item in parts.filter(|part| part.as_rule() == Rule::partition_item).flat_map(Pair::into_inner) {
+        let folder = folder(clause, item, report);
+        folders.push(report.keep(folder)?);
     }
-    report.keep(check_twice(&paths))?;
-    Some(Spanned::new(PartitionBy::Paths(paths), clause.span()))
+    report.keep(check_twice(&folders))?;
+    Some(Spanned::new(PartitionBy::Folders(folders), clause.span()))
 }
 
-fn check_twice(paths: &[Spanned<Path>]) -> Result<(), SyntaxError> {
-    let mut seen: HashMap<&Path, Span> = HashMap::new();
-    for path in paths {
-        if let Some(first) = seen.insert(&path.node, path.span) {
-            let item = excerpt(&path.node.to_string());
-            return Err(SyntaxError::DuplicateItem { item, clause: "PARTITIONBY", first, second: path.span });
+fn folder(clause: &Clause<'_>, item: Pair<'_, Rule>, report: &mut Report) -> Result<Spanned<Folder>, SyntaxError> {
+    if item.as_rule() == Rule::computed {
+        let span = clause.span_of(&item);
+        let (expr, alias) = select::computed(clause, item, report)?;
+        return Ok(Spanned::new(Folder { expr: expr.node, alias }, span));
+    }
+    let path = literal::path(clause, item.into_inner(), report)?;
+    Ok(path.map(|path| Folder { expr: Expr::Column(path), alias: None }))
+}
+
+fn check_twice(folders: &[Spanned<Folder>]) -> Result<(), SyntaxError> {
+    let mut seen: HashMap<String, Span> = HashMap::new();
+    for folder in folders {
+        let item = folder.node.expr.to_string();
+        if let Some(first) = seen.insert(item.clone(), folder.span) {
+            return Err(SyntaxError::DuplicateItem { item: excerpt(&item), clause: "PARTITIONBY", first, second: folder.span });
         }
     }
     Ok(())
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        select::write_aliased(f, &self.expr, self.alias.as_ref())
+    }
 }
 
 impl fmt::Display for PartitionBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PartitionBy::None => f.write_str("NOPARTITION"),
-            PartitionBy::Paths(paths) => {
+            PartitionBy::Folders(folders) => {
                 f.write_str("PARTITIONBY ")?;
-                write_list(f, paths.iter().map(|path| &path.node))
+                write_list(f, folders.iter().map(|folder| &folder.node))
             }
         }
     }
@@ -64,6 +83,7 @@ mod tests {
         assert_eq!(printed("PARTITIONBY a,b.`c d`").as_deref(), Some("PARTITIONBY a, b.`c d`"));
         assert_eq!(printed("PARTITIONBY _date.'yyyy/MM'").as_deref(), Some("PARTITIONBY _date.`yyyy/MM`"));
         assert_eq!(printed("PARTITIONBY _.topic").as_deref(), Some("PARTITIONBY _topic"));
+        assert_eq!(printed("PARTITIONBY upper(a) AS b, a % 10").as_deref(), Some("PARTITIONBY upper(a) AS b, a % 10"));
         assert_eq!(printed("NOPARTITION").as_deref(), Some("NOPARTITION"));
     }
 
@@ -74,9 +94,8 @@ mod tests {
         assert_eq!(codes_with("PARTITIONBY a, LIMIT 5"), ["KP0128"]);
         assert_eq!(codes_with("PARTITIONBY a PARTITIONBY b"), ["KP0109"]);
         assert_eq!(codes_with("PARTITIONBY a NOPARTITION"), ["KP0109"]);
-        assert_eq!(codes_with("PARTITIONBY bucket(a)"), ["KP0125"]);
+        assert_eq!(codes_with("PARTITIONBY a % 2, a%2"), ["KP0133"]);
         assert_eq!(codes_with("PARTITIONBY _date[uuuu]"), ["KP0115"]);
-        assert_eq!(codes_with("PARTITIONBY 'a'"), ["KP0125"]);
         assert_eq!(codes_with("NOPARTITION x"), ["KP0108"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Statements of any form, for property tests.
 
-use kpipe_grammar::ast::{Name, PartitionBy, Path, Property, PropertyValue, SelectItem, Statement, StoreAs, WriteMode};
+use kpipe_grammar::ast::{Folder, Name, PartitionBy, Path, Property, PropertyValue, SelectItem, Statement, StoreAs, WriteMode};
+use kpipe_grammar::expr::{BinaryOp, Branch, Expr, Literal, UnaryOp};
 use kpipe_grammar::span::{Span, Spanned};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -29,15 +30,77 @@ fn path() -> impl Strategy<Value = Path> {
     vec(word().prop_map(at), 1..4).prop_map(|parts| Path { parts })
 }
 
+fn literal() -> impl Strategy<Value = Literal> {
+    prop_oneof![
+        Just(Literal::Null),
+        any::<bool>().prop_map(Literal::Boolean),
+        "-?[0-9]{1,4}(\\.[0-9]{1,3})?(e[0-9])?".prop_map(Literal::Number),
+        "[a-zé'`; -]{0,8}".prop_map(Literal::Text),
+        "[0-9T:-]{1,8}".prop_map(Literal::Timestamp),
+        "[0-9-]{1,8}".prop_map(Literal::Date),
+    ]
+}
+
+fn boxed(expr: Expr) -> Box<Spanned<Expr>> {
+    Box::new(at(expr))
+}
+
+/// Expressions of any form.
+fn expr() -> impl Strategy<Value = Expr> {
+    let leaf = prop_oneof![path().prop_map(Expr::Column), literal().prop_map(Expr::Literal)];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let one = || inner.clone();
+        let many = || vec(inner.clone().prop_map(at), 1..4);
+        prop_oneof![
+            (any::<bool>(), one())
+                .prop_map(|(not, operand)| Expr::Unary { op: if not { UnaryOp::Not } else { UnaryOp::Negate }, operand: boxed(operand) }),
+            (prop::sample::select(&BinaryOp::ALL[..]), one(), one()).prop_map(|(op, left, right)| Expr::Binary {
+                op,
+                left: boxed(left),
+                right: boxed(right)
+            }),
+            (one(), any::<bool>()).prop_map(|(operand, negated)| Expr::IsNull { operand: boxed(operand), negated }),
+            (one(), many(), any::<bool>()).prop_map(|(operand, list, negated)| Expr::In { operand: boxed(operand), list, negated }),
+            (one(), one(), one(), any::<bool>()).prop_map(|(operand, low, high, negated)| Expr::Between {
+                operand: boxed(operand),
+                low: boxed(low),
+                high: boxed(high),
+                negated
+            }),
+            (one(), one(), of("[!'a]"), any::<bool>()).prop_map(|(operand, pattern, escape, negated)| Expr::Like {
+                operand: boxed(operand),
+                pattern: boxed(pattern),
+                escape: escape.map(at),
+                negated
+            }),
+            (of(one()), vec((one(), one()), 1..3), of(one())).prop_map(|(operand, branches, otherwise)| Expr::Case {
+                operand: operand.map(boxed),
+                branches: branches.into_iter().map(|(condition, result)| Branch { condition: at(condition), result: at(result) }).collect(),
+                otherwise: otherwise.map(boxed)
+            }),
+            (one(), prop::sample::select(vec!["INT", "DECIMAL(12, 2)", "DOUBLE PRECISION"]), any::<bool>()).prop_map(
+                |(operand, data_type, is_try)| Expr::Cast { operand: boxed(operand), data_type: at(data_type.to_owned()), is_try }
+            ),
+            (prop::sample::select(vec!["upper", "date", "now", "left"]), vec(one().prop_map(at), 0..3))
+                .prop_map(|(name, args)| Expr::Call { name: at(name.to_owned()), args }),
+        ]
+    })
+}
+
+/// A field more often than a calculation.
+fn item() -> impl Strategy<Value = Expr> {
+    prop_oneof![2 => path().prop_map(Expr::Column), 1 => expr()]
+}
+
 /// Columns with an output name each of its own.
 fn columns() -> impl Strategy<Value = Vec<Spanned<SelectItem>>> {
-    let column = (path(), any::<bool>(), word());
+    let column = (item(), any::<bool>(), word());
     (any::<bool>(), vec(column, 0..6), of(path())).prop_map(|(star, columns, star_of)| {
-        let columns = columns.into_iter().enumerate().map(|(index, (path, plain, alias))| {
+        let columns = columns.into_iter().enumerate().map(|(index, (expr, plain, alias))| {
             // Only the first column may do without: two could be called the same.
             // Not the name of any other column.
             let alias = (index > 0 || !plain).then(|| at(format!("{alias} as column {index}")));
-            SelectItem::Column { path, alias }
+            SelectItem::Value { expr, alias }
         });
         let mut items: Vec<SelectItem> = columns.chain(star_of.map(SelectItem::StarOf)).collect();
         if star || items.is_empty() {
@@ -62,14 +125,16 @@ fn properties() -> impl Strategy<Value = Vec<Property>> {
 fn partition_by() -> impl Strategy<Value = PartitionBy> {
     prop_oneof![
         1 => Just(PartitionBy::None),
-        4 => vec(path(), 1..4).prop_map(|paths| {
-            let mut different: Vec<Path> = Vec::new();
-            for path in paths {
-                if !different.contains(&path) {
-                    different.push(path);
+        4 => vec((item(), of(word())), 1..4).prop_map(|items| {
+            let mut different: Vec<Folder> = Vec::new();
+            for (expr, alias) in items {
+                // A field is called as it is called.
+                let alias = alias.filter(|_| expr.as_column().is_none()).map(at);
+                if different.iter().all(|folder| folder.expr.to_string() != expr.to_string()) {
+                    different.push(Folder { expr, alias });
                 }
             }
-            PartitionBy::Paths(different.into_iter().map(at).collect())
+            PartitionBy::Folders(different.into_iter().map(at).collect())
         }),
     ]
 }
@@ -80,24 +145,26 @@ fn store_as() -> impl Strategy<Value = StoreAs> {
 
 /// Any statement, without the clauses that have no field.
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
-    let core = (any::<bool>(), name(), columns(), name());
+    let mode = prop::sample::select(vec![WriteMode::Insert, WriteMode::Upsert, WriteMode::Update, WriteMode::Select]);
+    let core = (mode, name(), columns(), name());
     let clauses = (
         of(partition_by()),
         of(store_as()),
-        of(vec(path().prop_map(at), 1..3)),
+        (of(vec(item().prop_map(at), 1..3)), of(expr().prop_map(at))),
         of("[a-z.,;|' -]{1,3}"),
         of(word()),
         of(1..=i64::MAX as u64),
         of(properties()),
     );
-    (core, clauses).prop_map(|((upsert, target, select, from), clauses)| {
-        let (partition_by, store_as, with_key, key_delimiter, with_converter, limit, properties) = clauses;
+    (core, clauses).prop_map(|((mode, target, select, from), clauses)| {
+        let (partition_by, store_as, (with_key, filter), key_delimiter, with_converter, limit, properties) = clauses;
         Statement {
             span: Span::default(),
-            mode: at(if upsert { WriteMode::Upsert } else { WriteMode::Insert }),
-            target,
+            mode: at(mode),
+            target: (mode != WriteMode::Select).then_some(target),
             select: at(select),
             from,
+            filter,
             partition_by: partition_by.map(at),
             store_as: store_as.map(at),
             with_key: with_key.map(at),

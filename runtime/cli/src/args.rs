@@ -366,7 +366,7 @@ Examples:
   printf '%s\\n' '\"INSERT INTO a SELECT * FROM b\"' | kpipe kcql parse --lines
 
 Each text gives {\"ok\":true,\"statements\":[...],\"warnings\":[...],\"errors\":[...]} on one line.
-A statement has mode, target, source, fields (name, alias, path), where, and each clause that was
+A statement has mode, target, source, fields (name, alias, path or expression), where, and each clause that was
 written, by its keyword: \"PARTITIONBY\":[\"country\"], \"LIMIT\":10, \"AUTOCREATE\":true.
 Errors and warnings have code, message, line, col, end_line, end_col, help, fix. Lines and columns
 count from 1, columns in characters. A text with an error is not ok; statements without one are

@@ -84,7 +84,7 @@ impl World<'_> {
         let Some(DeadLetter { topic, cluster }) = &pipeline.errors.dead_letter else { return Ok(Inspection::default()) };
         let tail = RecordTail { topic: TopicName::Fixed(topic.clone()), key: KeyPlan::Keep, format: None };
         let decode = Decode { format: ValueFormat::Bytes, columns: Vec::new() };
-        let route = Route { statement: String::new(), from: String::new(), decode, project: None, tail: Tail::Records(tail) };
+        let route = Route { statement: String::new(), from: String::new(), decode, filter: None, project: None, tail: Tail::Records(tail) };
         self.inspect(pipeline, cluster, &[route])
     }
 

@@ -66,7 +66,7 @@ fn worth(event: &Event, verbose: u8) -> Option<Level> {
         Event::Started => (verbose > 0).then_some(Level::Info),
         Event::Committed { files, .. } => (verbose > if files.is_empty() { 1 } else { 0 }).then_some(Level::Info),
         Event::Closed { .. } | Event::Uploaded(_) | Event::Retried { .. } => (verbose > 1).then_some(Level::Info),
-        Event::Read { .. } | Event::Progress { .. } => None,
+        Event::Read { .. } | Event::Filtered { .. } | Event::Progress { .. } => None,
     }
 }
 
@@ -307,6 +307,7 @@ fn view(pipeline: &PipelineSnapshot, now_ms: i64) -> View {
         files: pipeline.files,
         last_commit: pipeline.last_commit_ms.map(age),
         restarts: pipeline.restarts,
+        filtered: pipeline.filtered,
         rejected: pipeline.rejects,
     }
 }

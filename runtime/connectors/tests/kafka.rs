@@ -66,6 +66,7 @@ impl Pipeline {
             statement: String::new(),
             from: topic.to_owned(),
             decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+            filter: None,
             project: None,
             tail: Tail::Records(RecordTail { topic: TopicName::Fixed(topic.to_owned()), key: KeyPlan::Keep, format: None }),
         };

@@ -31,6 +31,7 @@ fn route(from: &str) -> Route {
         statement: String::new(),
         from: from.to_owned(),
         decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+        filter: None,
         project: None,
         tail: Tail::Records(tail),
     }

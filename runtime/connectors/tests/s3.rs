@@ -77,6 +77,7 @@ impl Login {
             statement: String::new(),
             from: "t".into(),
             decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+            filter: None,
             project: None,
             tail: Tail::Files(FileTail {
                 bucket: self.bucket.clone(),

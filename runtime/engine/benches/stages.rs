@@ -3,12 +3,16 @@
 use std::hint::black_box;
 use std::iter;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::compute::and_kleene;
+use arrow::compute::kernels::cmp::{eq, gt};
+use arrow::datatypes::SchemaRef;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kpipe_compiler::plan::{
-    Compression, DataType, Decode, DecodeColumn, Expr, Field, FileFormat, FileTail, Naming, PartitionItem, Projection, Route, Tail,
-    ValueFormat,
+    Compression, DataType, Decode, DecodeColumn, Expr, Field, FileFormat, FileTail, Literal, Naming, Op, PartitionItem, Projection, Route,
+    Tail, ValueFormat,
 };
 use kpipe_engine::path::decode::Decoder;
 use kpipe_engine::path::encode::Encoding;
@@ -148,7 +152,7 @@ fn route(decode: Decode, project: bool, partition: Vec<PartitionItem>, format: F
     let project = project.then(|| decode.columns.iter().enumerate().map(projection).collect());
     let tail =
         FileTail { bucket: "bench".into(), prefix: String::new(), partition, keep_partition_columns: true, format, naming: Naming::Kpipe };
-    let route = Route { statement: String::new(), from: "bench".into(), decode, project, tail: Tail::Files(tail.clone()) };
+    let route = Route { statement: String::new(), from: "bench".into(), decode, filter: None, project, tail: Tail::Files(tail.clone()) };
     (route, tail)
 }
 
@@ -186,6 +190,59 @@ fn decoding(c: &mut Criterion) {
         group.bench_function(name, |b| b.iter(|| black_box(decoder.decode(black_box(raw), 0, &mut rejects))));
         assert!(rejects.is_empty(), "{name}: {:?}", rejects[0]);
     }
+}
+
+/// `temperature > 0 AND country = 'DE'` as a column.
+fn condition_route() -> Route {
+    let decode = decode(&["temperature", "country"]);
+    let (mut route, _) = route(decode, false, Vec::new(), FileFormat::Json { compression: Compression::None });
+    let compare = |op, column, literal| Expr::call(op, vec![Expr::Column(column), Expr::Literal(literal)], &DataType::Boolean, true);
+    let warm = compare(Op::Greater, 0, Literal::Float64("0".to_owned()));
+    let german = compare(Op::Equal, 1, Literal::String("DE".to_owned()));
+    let expr = Expr::call(Op::And, vec![warm, german], &DataType::Boolean, true);
+    route.project = Some(vec![Projection { name: "take".to_owned(), expr, data_type: DataType::Boolean, nullable: true }]);
+    route
+}
+
+/// The same by Arrow's kernels.
+fn by_hand(batch: &RowBatch, schema: &SchemaRef) -> RecordBatch {
+    let warm = gt(&batch.decoded[0], &Float64Array::new_scalar(0.0)).expect("the types fit");
+    let german = eq(&batch.decoded[1], &StringArray::new_scalar("DE")).expect("the types fit");
+    let both: ArrayRef = Arc::new(and_kleene(&warm, &german).expect("the lengths fit"));
+    RecordBatch::try_new(Arc::clone(schema), vec![both]).expect("the schema fits")
+}
+
+/// What an expression costs, and by how much more than the kernels that it needs: medians of turns one after the other.
+fn calculating(c: &mut Criterion) {
+    let mut group = c.benchmark_group("calculate");
+    group.throughput(Throughput::Elements(BATCH_ROWS as u64));
+    let (raw, route) = (sample(), condition_route());
+    let rows = decoded(&raw, &route.decode);
+    let projector = Projector::new(&route).expect("the plan fits");
+    let schema = projector.schema().expect("a column");
+    let project = |rows: RowBatch| projector.project(&raw, rows, &mut Vec::new()).expect("the plan fits");
+    let output = project(rows.clone()).output.expect("a column");
+    assert_eq!(output, by_hand(&rows, &schema));
+    assert!((1..BATCH_ROWS / 2).contains(&output.column(0).as_boolean().true_count()));
+    const TURNS: usize = 2000;
+    let mut times = [Vec::with_capacity(TURNS), Vec::with_capacity(TURNS)];
+    for _ in 0..TURNS {
+        let mine = rows.clone();
+        let start = Instant::now();
+        let batch = black_box(project(black_box(mine)));
+        times[0].push(start.elapsed());
+        drop(batch);
+        let mine = rows.clone();
+        let start = Instant::now();
+        let batch = black_box(by_hand(black_box(&mine), &schema));
+        times[1].push(start.elapsed());
+        drop(batch);
+    }
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    let [expression, kernels] = times.map(|times| times[TURNS / 2]);
+    println!("an expression: {expression:?}, by hand: {kernels:?}, {:.3} times as much", expression.as_secs_f64() / kernels.as_secs_f64());
+    group.bench_function("expression", |b| b.iter_batched(|| rows.clone(), project, BatchSize::LargeInput));
+    group.bench_function("by hand", |b| b.iter_batched(|| rows.clone(), |rows| by_hand(&rows, &schema), BatchSize::LargeInput));
 }
 
 fn partitioning(c: &mut Criterion) {
@@ -249,6 +306,6 @@ fn encoding(c: &mut Criterion) {
 criterion_group! {
     name = stages;
     config = Criterion::default().measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_secs(1));
-    targets = decoding, partitioning, encoding
+    targets = decoding, calculating, partitioning, encoding
 }
 criterion_main!(stages);

@@ -139,6 +139,11 @@ pub enum Event {
         /// Bytes of their keys and values.
         bytes: u64,
     },
+    /// Records of a batch that a condition does not take.
+    Filtered {
+        /// How many, each once for every statement that skips it.
+        records: u64,
+    },
     /// Where the partitions of a task stand; about once a second.
     Progress {
         /// All of them.
@@ -244,6 +249,7 @@ impl fmt::Display for Event {
             Self::Revoked(partitions) => write_names(f, "gave away", partitions),
             Self::Lost(partitions) => write_names(f, "lost", partitions),
             Self::Read { records, bytes } => write!(f, "read {records} records, {bytes} bytes"),
+            Self::Filtered { records } => write!(f, "skipped {records} records"),
             Self::Progress { partitions, count } => {
                 let FileCount { files_open, open_bytes, in_flight, budget_bytes: _ } = count;
                 let lag: u64 = partitions.iter().map(|(_, progress)| progress.lag()).sum();

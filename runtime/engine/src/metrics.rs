@@ -35,6 +35,7 @@ struct Numbers {
 struct Pipeline {
     records: u64,
     bytes: u64,
+    filtered: u64,
     committed_records: u64,
     commits: u64,
     files: u64,
@@ -104,6 +105,8 @@ pub struct PipelineSnapshot {
     pub file_bytes: u64,
     /// Records sent and not acknowledged.
     pub in_flight: u64,
+    /// Records that a condition did not take, since the start.
+    pub filtered: u64,
     /// Records put aside since the start.
     pub rejects: u64,
     /// Restarts of tasks since the start.
@@ -172,6 +175,7 @@ impl Pipeline {
                 self.records += records;
                 self.bytes += bytes;
             }
+            Event::Filtered { records } => self.filtered += records,
             Event::Closed { reason, .. } => *self.closed.entry(*reason).or_default() += 1,
             Event::Committed { records, files, .. } => {
                 self.commits += 1;
@@ -243,6 +247,7 @@ impl Pipeline {
             files: self.files,
             file_bytes: self.file_bytes,
             in_flight: self.sum(|task| task.in_flight),
+            filtered: self.filtered,
             rejects: self.rejects.values().sum(),
             restarts: self.restarts,
             last_commit_ms: self.last_commit_ms,
@@ -292,6 +297,7 @@ impl Task {
             Event::Draining => self.state = PipelineState::Draining,
             Event::Ended { .. } => *self = Self { state: PipelineState::Stopped, ..Self::default() },
             Event::Read { .. }
+            | Event::Filtered { .. }
             | Event::Closed { .. }
             | Event::Uploaded(_)
             | Event::Committed { .. }
@@ -339,6 +345,7 @@ impl Collector for Exposition {
         use MetricType::{Counter, Gauge};
         family("records_read", "Records read from the source", Counter, each(&|p| p.records))?;
         family("bytes_read", "Bytes of keys and values read from the source", Counter, each(&|p| p.bytes))?;
+        family("filtered_records", "Records that a condition did not take", Counter, each(&|p| p.filtered))?;
         family("records_committed", "Records written and safe in the sink", Counter, each(&|p| p.committed_records))?;
         family("commits", "Commits of positions", Counter, each(&|p| p.commits))?;
         family("files_written", "Files that became visible", Counter, each(&|p| p.files))?;

@@ -116,8 +116,9 @@ fn columns_are_checked() {
     files("INSERT INTO lake SELECT *, * FROM t", Error("KP0120"));
     files("INSERT INTO lake SELECT a, a AS b FROM t", Accepted("INSERT INTO lake SELECT a, a AS b FROM t"));
     files("INSERT INTO lake SELECT a.x, b.x FROM t", Error("KP0121"));
-    files("INSERT INTO lake SELECT 'x' FROM t", Error("KP0125"));
-    files("INSERT INTO lake SELECT f(a, b) FROM t", Error("KP0125"));
+    files("INSERT INTO lake SELECT 'x' FROM t", Accepted("INSERT INTO lake SELECT 'x' FROM t"));
+    files("INSERT INTO lake SELECT lower(a) FROM t", Accepted("INSERT INTO lake SELECT lower(a) FROM t"));
+    files("INSERT INTO lake SELECT f(a, b) FROM t", Error("KP0434"));
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn route(files: bool) -> impl Strategy<Value = Route> {
         (text(), "[a-z]{1,6}", format, project, tail).prop_map(move |(statement, from, format, project, tail)| {
             let named = |(index, (expr, data_type, nullable))| Projection { name: format!("c{index}"), expr, data_type, nullable };
             let project = project.map(|columns| columns.into_iter().enumerate().map(named).collect());
-            Route { statement, from, decode: Decode { format, columns: columns.clone() }, project, tail }
+            Route { statement, from, decode: Decode { format, columns: columns.clone() }, filter: None, project, tail }
         })
     })
 }

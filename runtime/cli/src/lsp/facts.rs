@@ -100,7 +100,7 @@ impl Names {
         for root in read(sources.file(id), &mut Report::default()).roots {
             let Some(kcql) = root.get("kcql").and_then(|entry| entry.value.scalar()) else { continue };
             for statement in kpipe_grammar::parse(&kcql.text).statements {
-                self.targets.insert(written(statement.target.node));
+                self.targets.extend(statement.target.map(|target| written(target.node)));
                 self.sources.insert(written(statement.from.node));
             }
         }

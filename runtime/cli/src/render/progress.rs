@@ -34,6 +34,8 @@ pub(crate) struct View {
     pub(crate) last_commit: Option<Duration>,
     /// Starts after a failure.
     pub(crate) restarts: u64,
+    /// Records that a condition did not take.
+    pub(crate) filtered: u64,
     /// Records that could not be processed.
     pub(crate) rejected: u64,
 }
@@ -108,7 +110,7 @@ pub(crate) fn table(style: Style, views: &[(View, (u64, u64))]) -> String {
 
 /// `orders: running, 1,200 records/s in, ...`.
 pub(crate) fn line(view: &View, (rate_in, rate_out): (u64, u64)) -> String {
-    let View { name, state, records_in, records_out, lag, open_files, files, last_commit, restarts, rejected, .. } = view;
+    let View { name, state, records_in, records_out, lag, open_files, files, last_commit, restarts, filtered, rejected, .. } = view;
     let mut text = format!(
         "{name}: {state}, {} in ({}/s), {} out ({}/s)",
         grouped(*records_in),
@@ -125,7 +127,7 @@ pub(crate) fn line(view: &View, (rate_in, rate_out): (u64, u64)) -> String {
     if let Some(age) = last_commit {
         let _ = write!(text, ", committed {} ago", short(*age));
     }
-    for (count, word) in [(restarts, "restarts"), (rejected, "rejected")] {
+    for (count, word) in [(restarts, "restarts"), (filtered, "filtered"), (rejected, "rejected")] {
         if *count > 0 {
             let _ = write!(text, ", {} {word}", grouped(*count));
         }
@@ -135,13 +137,26 @@ pub(crate) fn line(view: &View, (rate_in, rate_out): (u64, u64)) -> String {
 
 /// The same for machines.
 pub(crate) fn json(view: &View, (rate_in, rate_out): (u64, u64)) -> Value {
-    let View { name, state, troubled: _, records_in, records_out, bytes_in, lag, open_files, files, last_commit, restarts, rejected } =
-        view;
+    let View {
+        name,
+        state,
+        troubled: _,
+        records_in,
+        records_out,
+        bytes_in,
+        lag,
+        open_files,
+        files,
+        last_commit,
+        restarts,
+        filtered,
+        rejected,
+    } = view;
     json!({
         "pipeline": name, "state": state, "records_in": records_in, "records_out": records_out, "bytes_in": bytes_in,
         "records_in_per_s": rate_in, "records_out_per_s": rate_out, "lag": lag, "open_files": open_files, "files": files,
         "last_commit_age_ms": last_commit.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-        "restarts": restarts, "rejected": rejected,
+        "restarts": restarts, "filtered": filtered, "rejected": rejected,
     })
 }
 
@@ -200,6 +215,7 @@ mod tests {
             open_files: 4,
             files: 12,
             last_commit: Some(Duration::from_millis(2_400)),
+            filtered: 0,
             rejected: 3,
             ..View::default()
         }

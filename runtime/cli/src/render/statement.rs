@@ -4,9 +4,10 @@
 //! Names and values are without quotes; what is a path or an expression is text as KCQL writes it.
 
 use kpipe_grammar::ast::{
-    OptionColumn, OptionValue, OtherClause, PartitionBy, PartitionOffset, Path, Property, PropertyValue, SelectItem, Statement, StoreAs,
-    Tag, TagValue, WriteMode,
+    Folder, OptionColumn, OptionValue, OtherClause, PartitionBy, PartitionOffset, Path, Property, PropertyValue, SelectItem, Statement,
+    StoreAs, Tag, TagValue, WriteMode, output_name,
 };
+use kpipe_grammar::expr::Expr;
 use kpipe_grammar::span::Spanned;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -24,6 +25,7 @@ impl Serialize for StatementJson<'_> {
             target,
             select,
             from,
+            filter,
             partition_by,
             store_as,
             with_key,
@@ -35,13 +37,13 @@ impl Serialize for StatementJson<'_> {
         } = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mode", mode_word(mode.node))?;
-        map.serialize_entry("target", &target.node.text)?;
+        map.serialize_entry("target", &target.as_ref().map(|target| &target.node.text))?;
         map.serialize_entry("source", &from.node.text)?;
         map.serialize_entry("fields", &List(&select.node, field))?;
-        map.serialize_entry("where", &None::<&str>)?;
+        map.serialize_entry("where", &filter.as_ref().map(|filter| filter.node.to_string()))?;
         match partition_by.as_ref().map(|clause| &clause.node) {
             Some(PartitionBy::None) => map.serialize_entry("NOPARTITION", &true)?,
-            Some(PartitionBy::Paths(paths)) => map.serialize_entry("PARTITIONBY", &List(paths, text))?,
+            Some(PartitionBy::Folders(folders)) => map.serialize_entry("PARTITIONBY", &List(folders, folder))?,
             None => {}
         }
         if let Some(StoreAs { format, options }) = store_as.as_ref().map(|clause| &clause.node) {
@@ -50,8 +52,8 @@ impl Serialize for StatementJson<'_> {
         if let Some(class) = with_converter {
             map.serialize_entry("WITHCONVERTER", &class.node)?;
         }
-        if let Some(paths) = with_key {
-            map.serialize_entry("WITHKEY", &List(&paths.node, text))?;
+        if let Some(values) = with_key {
+            map.serialize_entry("WITHKEY", &List(&values.node, expression))?;
         }
         if let Some(delimiter) = key_delimiter {
             map.serialize_entry("KEYDELIMITER", &delimiter.node)?;
@@ -74,6 +76,8 @@ fn mode_word(mode: WriteMode) -> &'static str {
     match mode {
         WriteMode::Insert => "INSERT",
         WriteMode::Upsert => "UPSERT",
+        WriteMode::Update => "UPDATE",
+        WriteMode::Select => "SELECT",
     }
 }
 
@@ -95,38 +99,43 @@ fn text(path: &Spanned<Path>) -> String {
     path.node.to_string()
 }
 
-/// One item of the SELECT list.
+/// A folder as KCQL writes it, with the name it is given.
+fn folder(folder: &Spanned<Folder>) -> String {
+    folder.node.to_string()
+}
+
+/// An expression as KCQL writes it.
+fn expression(expr: &Spanned<Expr>) -> String {
+    expr.node.to_string()
+}
+
+/// One item of the SELECT list: a `path` or an `expression`.
 #[derive(Serialize)]
 struct FieldJson<'a> {
-    /// The last name of the path, without quotes; `*` for every field.
-    name: &'a str,
+    /// The last name of the path, without quotes; `*` for every field; a calculation is called as it is written.
+    name: String,
     /// The name behind `AS`.
     alias: Option<&'a str>,
     /// The whole path.
-    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// The calculation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression: Option<String>,
 }
 
 fn field(item: &Spanned<SelectItem>) -> FieldJson<'_> {
-    let path = item_path(&item.node);
+    let star = |path: String| FieldJson { name: "*".to_owned(), alias: None, path: Some(path), expression: None };
     match &item.node {
-        SelectItem::Star | SelectItem::StarOf(_) => FieldJson { name: "*", alias: None, path },
-        SelectItem::Column { path: parts, alias } => {
-            FieldJson { name: last(parts), alias: alias.as_ref().map(|alias| alias.node.as_str()), path }
+        SelectItem::Star => star("*".to_owned()),
+        SelectItem::StarOf(path) => star(format!("{path}.*")),
+        SelectItem::Value { expr, alias } => {
+            let (name, alias) = (output_name(expr), alias.as_ref().map(|alias| alias.node.as_str()));
+            let path = expr.as_column().map(ToString::to_string);
+            let expression = path.is_none().then(|| expr.to_string());
+            FieldJson { name, alias, path, expression }
         }
     }
-}
-
-/// An item without its alias.
-fn item_path(item: &SelectItem) -> String {
-    match item {
-        SelectItem::Star => "*".to_owned(),
-        SelectItem::StarOf(path) => format!("{path}.*"),
-        SelectItem::Column { path, alias: _ } => path.to_string(),
-    }
-}
-
-fn last(path: &Path) -> &str {
-    path.parts.last().map_or("", |part| part.node.as_str())
 }
 
 #[derive(Serialize)]

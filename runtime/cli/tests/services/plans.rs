@@ -20,6 +20,7 @@ pub(crate) fn route_into(bucket: &Path) -> Route {
         statement: String::new(),
         from: "t".to_owned(),
         decode: Decode { format: ValueFormat::Json, columns: Vec::new() },
+        filter: None,
         project: None,
         tail: Tail::Files(tail),
     }

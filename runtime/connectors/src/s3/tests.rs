@@ -31,6 +31,7 @@ fn route(bucket: &str) -> Route {
         statement: String::new(),
         from: "t".into(),
         decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+        filter: None,
         project: None,
         tail: Tail::Files(FileTail {
             bucket: bucket.into(),

@@ -26,6 +26,7 @@ use crate::env::Env;
 use crate::error::{ConnectorError, ErrorKind};
 use crate::event::{FileCount, PartitionName, Voice};
 use crate::path::decode::Decoder;
+use crate::path::filter::Filter;
 use crate::path::transform::Projector;
 use crate::path::{FileFacts, RollReason, RowBatch, StageError};
 use crate::position::{Delta, PartitionId};
@@ -134,6 +135,7 @@ trait Tail {
 /// The stages of one route up to its tail.
 struct Front {
     decoder: Decoder,
+    filter: Filter,
     projector: Projector,
 }
 
@@ -156,7 +158,7 @@ pub(crate) fn assemble(setup: &Setup) -> Result<Task, ConnectorError> {
 }
 
 fn front(route: &Route) -> Result<Front, StageError> {
-    Ok(Front { decoder: Decoder::new(&route.decode)?, projector: Projector::new(route)? })
+    Ok(Front { decoder: Decoder::new(&route.decode)?, filter: Filter::new(route)?, projector: Projector::new(route)? })
 }
 
 /// Opens one end of the pipeline with the connector that its plan names.

@@ -174,12 +174,19 @@ impl Task {
 
     fn pass(&mut self, raw: Rc<RawBatch>, name: &PartitionName) -> Result<(), ConnectorError> {
         let (mut rows, mut rejects) = (Vec::with_capacity(raw.routes.len()), Vec::new());
+        let mut filtered = 0;
         for route in raw.routes.iter() {
             let front = &mut self.fronts[*route];
             let decoded = front.decoder.decode(&raw, *route, &mut rejects);
-            rows.push(front.projector.project(&raw, decoded, &mut rejects)?);
+            let (taken, skipped) = front.filter.keep(&raw, decoded, &mut rejects)?;
+            filtered += skipped;
+            rows.push(front.projector.project(&raw, taken, &mut rejects)?);
         }
-        self.tail.accept(self.now(), Incoming { raw, name, rows, rejects }, &mut self.desk)
+        self.tail.accept(self.now(), Incoming { raw, name, rows, rejects }, &mut self.desk)?;
+        if filtered > 0 {
+            self.setup.voice.say(&Event::Filtered { records: filtered });
+        }
+        Ok(())
     }
 
     /// Lets everything behind the source go on, and tells the source what became safe.

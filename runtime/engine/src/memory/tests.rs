@@ -18,7 +18,7 @@ fn with_request<T>(name: &str, use_it: impl FnOnce(&OpenRequest<'_>) -> T) -> T 
     let endpoint: Endpoint = endpoint(name);
     let tail = Tail::Records(RecordTail { topic: TopicName::OfSource, key: KeyPlan::Keep, format: None });
     let decode = Decode { format: ValueFormat::Bytes, columns: Vec::new() };
-    let routes = [Route { statement: String::new(), from: "t".to_owned(), decode, project: None, tail }];
+    let routes = [Route { statement: String::new(), from: "t".to_owned(), decode, filter: None, project: None, tail }];
     let runtime = crate::tests::runtime().handle().clone();
     use_it(&OpenRequest { pipeline: "p", task: 0, endpoint: &endpoint, routes: &routes, secrets: &NoSecrets, runtime })
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | read | [`read`] | `Source` -> [`RawBatch`](crate::records::RawBatch) |
 //! | decode | `decode` | `RawBatch` -> [`RowBatch`] + [`Reject`](crate::reject::Reject)s |
+//! | filter | `filter` | [`RowBatch`] -> [`RowBatch`] with the rows that the condition takes |
 //! | transform | `transform` | [`RowBatch`] -> [`RowBatch`] with the plan's output columns |
 //! | partition | `partition` | [`RowBatch`] -> [`RouteRows`]; all routes of a batch make one [`PartBatch`] |
 //! | roll | `roll` | [`PartBatch`] -> a closed set of open files and why |
@@ -18,6 +19,7 @@
 //! ```text
 //! per route, when a task starts
 //!     decode::Decoder::new(&route.decode)                          -> Result<Decoder, StageError>
+//!     filter::Filter::new(route)                                   -> Result<Filter, StageError>
 //!     transform::Projector::new(route)                             -> Result<Projector, StageError>
 //!         projector.schema()                                       -> Option<SchemaRef>; None passes payloads through
 //!     partition::Partitioner::new(route, &file_tail)               -> Result<Partitioner, StageError>
@@ -26,6 +28,7 @@
 //!     encode::Values::new(route, &format, schema)                  -> Result<Values, StageError>; a record sink's values
 //! per batch and route
 //!     decoder.decode(&raw, route_index, &mut rejects)              -> RowBatch
+//!     filter.keep(&raw, row_batch, &mut rejects)                   -> Result<(RowBatch, skipped), StageError>
 //!     projector.project(&raw, row_batch, &mut rejects)             -> Result<RowBatch, StageError>; fills `output`
 //!     partitioner.split(&raw, row_batch, &mut rejects)             -> Result<RouteRows, StageError>
 //!     keys.make(&raw, row_batch, &mut rejects)                     -> Result<(RowBatch, BinaryArray), StageError>
@@ -37,6 +40,7 @@
 pub(crate) mod commit;
 pub mod decode;
 pub mod encode;
+pub mod filter;
 pub mod partition;
 pub(crate) mod produce;
 pub(crate) mod read;

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType as ArrowType, Date32Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType};
-use kpipe_compiler::plan::{DataType, Decode, Expr, FileTail, Naming, PartitionItem, Route, ValueFormat};
+use kpipe_compiler::plan::{DataType, Decode, FileTail, Naming, PartitionItem, Route, ValueFormat};
 
 use self::times::Times;
 use super::{RouteRows, RowBatch, StageError};
-use crate::expr::{evaluate, name_of, type_of};
+use crate::expr::{Exprs, name_of, type_of};
 use crate::format::json::{Cells, NoText};
 use crate::records::RawBatch;
 use crate::reject::{Reject, RejectReason};
@@ -37,6 +37,8 @@ const REMEMBERED_MAX: usize = 64 * 1024;
 
 /// Finds the folders of one route's rows.
 pub struct Partitioner {
+    /// One per level.
+    exprs: Exprs,
     levels: Vec<Level>,
     /// Whether a payload must be there: nothing before this stage asked.
     payload: bool,
@@ -47,7 +49,6 @@ pub struct Partitioner {
 
 /// One item of the plan.
 struct Level {
-    expr: Expr,
     data_type: DataType,
     /// What a user calls it.
     title: String,
@@ -87,7 +88,9 @@ impl Partitioner {
     pub fn new(route: &Route, tail: &FileTail) -> Result<Self, StageError> {
         let levels = tail.partition.iter().map(|item| Level::new(item, &route.decode, tail.naming)).collect::<Result<_, _>>()?;
         let payload = route.project.is_none() && route.decode.format != ValueFormat::Json;
-        Ok(Self { levels, payload, joined: AHashMap::new(), paths: Paths::default() })
+        let exprs = tail.partition.iter().map(|(PartitionItem::Value { expr, .. } | PartitionItem::Time { expr, .. })| expr);
+        let exprs = Exprs::new(exprs, &route.decode).map_err(|misfit| StageError::new("partition", misfit.to_string()))?;
+        Ok(Self { exprs, levels, payload, joined: AHashMap::new(), paths: Paths::default() })
     }
 
     /// Finds the folder of every row. Rows that can have none are dropped and added to `rejects`.
@@ -100,7 +103,8 @@ impl Partitioner {
             return Ok(RouteRows { rows: batch, folders: vec![Arc::from("")], folder_of_row: Vec::new() });
         }
         self.forget();
-        let arrays: Vec<ArrayRef> = self.levels.iter().map(|level| evaluate(&level.expr, raw, &batch)).collect();
+        let evaluated = self.exprs.evaluate(raw, batch, rejects).map_err(|error| StageError::new("partition", error.to_string()));
+        let (batch, arrays) = evaluated?;
         let values = arrays.iter().zip(&self.levels).map(|(array, level)| Values::new(array, level)).collect::<Result<Vec<_>, _>>()?;
         let (mut folders, mut drop) = (Folders::new(batch.len()), None);
         for row in 0..batch.len() {
@@ -180,7 +184,7 @@ impl Level {
             }
             (PartitionItem::Time { .. }, _) => return Err(wrong("not a time")),
         };
-        Ok(Self { expr: expr.clone(), data_type, title, kind })
+        Ok(Self { data_type, title, kind })
     }
 
     /// The number of the folder (or folders) of a row at this level.

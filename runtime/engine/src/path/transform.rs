@@ -14,7 +14,7 @@ use kpipe_compiler::plan::{DataType, Decode, Expr, KeyPlan, PartitionItem, Proje
 
 use super::{RowBatch, StageError};
 use crate::columns::{UTC, arrow_field, arrow_type};
-use crate::expr::{evaluate, name_of, type_of};
+use crate::expr::{Exprs, name_of, type_of};
 use crate::format::json::{Cells, NoText};
 use crate::records::RawBatch;
 use crate::reject::{Reject, RejectReason};
@@ -27,12 +27,13 @@ pub struct Projector {
 
 struct Plan {
     schema: SchemaRef,
+    exprs: Exprs,
+    /// One per expression.
     columns: Vec<Column>,
 }
 
 struct Column {
     name: String,
-    expr: Expr,
     convert: Convert,
     nullable: bool,
 }
@@ -60,8 +61,9 @@ impl Projector {
     pub fn new(route: &Route) -> Result<Self, StageError> {
         let Some(projections) = written(route)? else { return Ok(Self { plan: None }) };
         let fields: Vec<_> = projections.iter().map(|it| arrow_field(&it.name, &it.data_type, it.nullable)).collect();
+        let exprs = exprs(projections.iter().map(|it| &it.expr), &route.decode)?;
         let columns = projections.into_iter().map(|projection| column(projection, &route.decode)).collect::<Result<_, _>>()?;
-        Ok(Self { plan: Some(Plan { schema: Arc::new(Schema::new(fields)), columns }) })
+        Ok(Self { plan: Some(Plan { schema: Arc::new(Schema::new(fields)), exprs, columns }) })
     }
 
     /// The output's schema; `None`: payloads pass through.
@@ -76,9 +78,10 @@ impl Projector {
     /// A bug: a batch that is not what the plan says.
     pub fn project(&self, raw: &RawBatch, batch: RowBatch, rejects: &mut Vec<Reject>) -> Result<RowBatch, StageError> {
         let Some(plan) = &self.plan else { return Ok(batch) };
+        let (batch, values) = plan.exprs.evaluate(raw, batch, rejects).map_err(|error| bug(&error))?;
         let mut bad = Bad::default();
-        let columns: Vec<ArrayRef> =
-            plan.columns.iter().map(|column| column.make(raw, &batch, &mut bad, rejects)).collect::<Result<_, _>>()?;
+        let columns = plan.columns.iter().zip(values).map(|(column, values)| column.make(values, &batch, &mut bad, rejects));
+        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
         let Some(drop) = bad.rows else {
             let options = RecordBatchOptions::new().with_row_count(Some(batch.len()));
             let output = RecordBatch::try_new_with_options(Arc::clone(&plan.schema), columns, &options).map_err(|error| bug(&error))?;
@@ -142,12 +145,15 @@ fn column(projection: &Projection, decode: &Decode) -> Result<Column, StageError
         (DataType::Timestamp(_), DataType::Timestamp(TimeUnit::Millisecond)) => Convert::Milliseconds,
         (from, to) => return Err(StageError::new("transform", format!("column {name}: {from:?} is not {to:?}"))),
     };
-    Ok(Column { name: name.clone(), expr: expr.clone(), convert, nullable: *nullable })
+    Ok(Column { name: name.clone(), convert, nullable: *nullable })
+}
+
+fn exprs<'e>(exprs: impl IntoIterator<Item = &'e Expr>, decode: &Decode) -> Result<Exprs, StageError> {
+    Exprs::new(exprs, decode).map_err(|misfit| StageError::new("transform", misfit.to_string()))
 }
 
 impl Column {
-    fn make(&self, raw: &RawBatch, batch: &RowBatch, bad: &mut Bad, rejects: &mut Vec<Reject>) -> Result<ArrayRef, StageError> {
-        let values = evaluate(&self.expr, raw, batch);
+    fn make(&self, values: ArrayRef, batch: &RowBatch, bad: &mut Bad, rejects: &mut Vec<Reject>) -> Result<ArrayRef, StageError> {
         let array = match self.convert {
             Convert::Same => values,
             Convert::Text => self.text(values.as_binary(), batch, bad, rejects),
@@ -221,7 +227,9 @@ fn bug(error: &ArrowError) -> StageError {
 
 /// Makes the keys of produced records.
 pub struct Keys {
-    fields: Vec<(Expr, DataType, String)>,
+    exprs: Exprs,
+    /// Type and name of each.
+    fields: Vec<(DataType, String)>,
     delimiter: String,
 }
 
@@ -242,11 +250,12 @@ impl Keys {
                 None | Some(DataType::Struct(_) | DataType::List(_)) => {
                     Err(StageError::new("transform", format!("field {name} cannot be a key")))
                 }
-                Some(data_type) => Ok((expr.clone(), data_type, name)),
+                Some(data_type) => Ok((data_type, name)),
             }
         };
+        let exprs = exprs(fields, &route.decode)?;
         let fields = fields.iter().map(field).collect::<Result<_, _>>()?;
-        Ok(Some(Self { fields, delimiter: delimiter.to_owned() }))
+        Ok(Some(Self { exprs, fields, delimiter: delimiter.to_owned() }))
     }
 
     /// The key of every row: its fields as text, joined. A row that lacks a field is dropped and added to `rejects`.
@@ -254,8 +263,8 @@ impl Keys {
     /// # Errors
     /// A bug: a batch that is not what the plan says.
     pub fn make(&self, raw: &RawBatch, batch: RowBatch, rejects: &mut Vec<Reject>) -> Result<(RowBatch, BinaryArray), StageError> {
-        let arrays: Vec<ArrayRef> = self.fields.iter().map(|(expr, ..)| evaluate(expr, raw, &batch)).collect();
-        let cells = arrays.iter().zip(&self.fields).map(|(array, (_, data_type, _))| Cells::new(array, data_type));
+        let (batch, arrays) = self.exprs.evaluate(raw, batch, rejects).map_err(|error| bug(&error))?;
+        let cells = arrays.iter().zip(&self.fields).map(|(array, (data_type, _))| Cells::new(array, data_type));
         let cells: Vec<Cells<'_>> = cells.collect::<Result<_, _>>().map_err(|error| StageError::new("transform", error.to_string()))?;
         let mut keys = BinaryBuilder::with_capacity(batch.len(), batch.len() * 16);
         let (mut bad, mut key) = (Bad::default(), Vec::new());
@@ -274,7 +283,7 @@ impl Keys {
     }
 
     fn write(&self, cells: &[Cells<'_>], row: usize, key: &mut Vec<u8>) -> Result<(), (&str, NoText)> {
-        for (index, (cells, (_, _, name))) in cells.iter().zip(&self.fields).enumerate() {
+        for (index, (cells, (_, name))) in cells.iter().zip(&self.fields).enumerate() {
             if index > 0 {
                 key.extend_from_slice(self.delimiter.as_bytes());
             }

@@ -22,6 +22,8 @@ pub enum RejectReason {
     MissingField,
     /// A field is of another type than declared, or out of its range.
     WrongType,
+    /// A computed value cannot be computed: a division by zero, a text that is no number.
+    Expression,
     /// A partition value cannot be used: a time out of range.
     PartitionValue,
     /// The key cannot be made.
@@ -36,11 +38,12 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All of them, for metrics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NullValue,
         Self::Malformed,
         Self::MissingField,
         Self::WrongType,
+        Self::Expression,
         Self::PartitionValue,
         Self::Key,
         Self::TopicName,
@@ -56,6 +59,7 @@ impl RejectReason {
             Self::Malformed => "malformed",
             Self::MissingField => "missing_field",
             Self::WrongType => "wrong_type",
+            Self::Expression => "expression",
             Self::PartitionValue => "partition_value",
             Self::Key => "key",
             Self::TopicName => "topic_name",
@@ -69,7 +73,7 @@ impl RejectReason {
     pub fn stage(self) -> &'static str {
         match self {
             Self::NullValue | Self::Malformed => "VALUE_CONVERTER",
-            Self::MissingField | Self::WrongType | Self::Key | Self::TopicName => "TRANSFORMATION",
+            Self::MissingField | Self::WrongType | Self::Expression | Self::Key | Self::TopicName => "TRANSFORMATION",
             Self::PartitionValue => "TASK_PUT",
             Self::TooLarge | Self::Refused => "KAFKA_PRODUCE",
         }

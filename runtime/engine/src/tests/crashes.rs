@@ -6,7 +6,7 @@ use super::*;
 use crate::env::Random;
 
 /// How a case went through its crashes; `Err` is what the oracle has against it.
-type Verdict = Result<usize, String>;
+pub(super) type Verdict = Result<usize, String>;
 
 const PARTITIONS: i32 = 2;
 const RECORDS: usize = 700;
@@ -51,8 +51,13 @@ fn uncommitted(case: &Case) -> BTreeSet<usize> {
 
 /// Runs with crashes at points from the seed, then to the end, and asks the oracle.
 fn survive(case: &mut Case, seed: u64) -> Verdict {
+    survive_where(case, seed, |_| true)
+}
+
+/// The same where only some of the good records are to come out.
+pub(super) fn survive_where(case: &mut Case, seed: u64, is_wanted: impl Fn(usize) -> bool) -> Verdict {
     let random = Random::seeded(seed);
-    let good = fill(case);
+    let good: BTreeSet<usize> = fill(case).into_iter().filter(|id| is_wanted(*id)).collect();
     let mut may_be_twice: BTreeMap<usize, usize> = BTreeMap::new();
     let mut crashes = 0;
     for round in 0..6 {
@@ -80,6 +85,9 @@ fn survive(case: &mut Case, seed: u64) -> Verdict {
     }
     if let Some((id, count)) = visible.iter().find(|(id, count)| **count > may_be_twice.get(id).copied().unwrap_or(1)) {
         return Err(format!("seed {seed}: {id} is there {count} times"));
+    }
+    if let Some(id) = visible.keys().find(|id| !good.contains(id)) {
+        return Err(format!("seed {seed}: {id} is not wanted"));
     }
     let ends = (0..PARTITIONS).map(|partition| case.committed(partition));
     if !ends.eq([Some(350), Some(500)]) {

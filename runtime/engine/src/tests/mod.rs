@@ -4,6 +4,7 @@
 //! above the committed position.
 
 mod crashes;
+mod expressions;
 mod faults;
 mod files;
 mod formats;
@@ -261,6 +262,7 @@ fn pipeline(name: &str, tail: Tail) -> Pipeline {
             statement: String::new(),
             from: "orders".to_owned(),
             decode: Decode { format: ValueFormat::Json, columns: vec![country] },
+            filter: None,
             project: None,
             tail,
         }],

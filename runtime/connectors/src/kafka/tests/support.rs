@@ -71,6 +71,7 @@ fn route(topic: &str) -> Route {
         statement: String::new(),
         from: topic.to_owned(),
         decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+        filter: None,
         project: None,
         tail: Tail::Records(RecordTail { topic: TopicName::Fixed(topic.to_owned()), key: KeyPlan::Keep, format: None }),
     }

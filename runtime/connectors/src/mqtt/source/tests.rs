@@ -51,6 +51,7 @@ impl Broker {
             statement: String::new(),
             from: (*from).to_owned(),
             decode: Decode { format: ValueFormat::Bytes, columns: Vec::new() },
+            filter: None,
             project: None,
             tail: Tail::Records(RecordTail { topic: TopicName::Fixed("t".into()), key: KeyPlan::Keep, format: None }),
         };

@@ -33,6 +33,7 @@ pub(crate) use error::{Bad, BadKind};
 pub(crate) use minify::one_line;
 use scan::Text;
 use shape::{Shape, Take};
+pub(crate) use time::{civil, date, days, instant_us};
 pub(crate) use write::{Cells, NoText, Rows, TimeStyle};
 
 /// Deepest nesting of objects and arrays.

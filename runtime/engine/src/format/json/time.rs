@@ -1,7 +1,7 @@
 //! Dates and instants as JSON carries them: RFC 3339 texts.
 
 /// Days since 1970 of a `2024-02-29`; `None` if there is no such day.
-pub(super) fn date(text: &[u8]) -> Option<i32> {
+pub(crate) fn date(text: &[u8]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let year = number(&[*y1, *y2, *y3, *y4])?;
     let (month, day) = (number(&[*m1, *m2])?, number(&[*d1, *d2])?);
@@ -17,7 +17,7 @@ pub(super) fn date(text: &[u8]) -> Option<i32> {
 
 /// Microseconds since 1970 of a `2022-03-07T00:30:00.5+01:00`; digits finer than a microsecond are cut off, a leap second counts as the
 /// first one of the next minute. A text without a zone is no instant.
-pub(super) fn instant_us(text: &[u8]) -> Option<i64> {
+pub(crate) fn instant_us(text: &[u8]) -> Option<i64> {
     let day = i64::from(date(text.get(..10)?)?);
     let [b'T' | b't' | b' ', h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = text.get(10..)? else { return None };
     let (hour, minute, second) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?);
@@ -55,7 +55,7 @@ fn number(digits: &[u8]) -> Option<i32> {
 }
 
 /// Days since 1970 in the Gregorian calendar: years are counted from March, so that the leap day comes last.
-fn days(year: i32, month: i32, day: i32) -> i32 {
+pub(crate) fn days(year: i32, month: i32, day: i32) -> i32 {
     let year = if month > 2 { year } else { year - 1 };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -113,7 +113,7 @@ fn pad(number: u64, width: usize, out: &mut Vec<u8>) {
 }
 
 /// Year, month and day of a day since 1970: the way back of [`days`].
-fn civil(day: i64) -> (i64, u64, u64) {
+pub(crate) fn civil(day: i64) -> (i64, u64, u64) {
     let day = day + 719_468;
     let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

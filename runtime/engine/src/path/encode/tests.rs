@@ -45,6 +45,7 @@ fn route(decode: ValueFormat, columns: &[(&str, DataType)], format: FileFormat) 
         statement: String::new(),
         from: "orders".into(),
         decode: Decode { format: decode, columns: decoded.collect() },
+        filter: None,
         project: (!columns.is_empty()).then(|| project.collect()),
         tail: Tail::Files(tail(format, Naming::Kpipe)),
     }

@@ -1,5 +1,5 @@
 use arrow::array::RecordBatch;
-use kpipe_compiler::plan::{Compression, DecodeColumn, FileFormat, Tail, TimeUnit as Unit};
+use kpipe_compiler::plan::{Compression, DecodeColumn, Expr, FileFormat, Tail, TimeUnit as Unit};
 use proptest::prelude::*;
 
 use super::*;
@@ -26,7 +26,7 @@ fn route(format: ValueFormat, columns: Vec<(&str, DataType)>, partition: Vec<Par
     let columns = columns.into_iter().map(|(name, data_type)| DecodeColumn { path: vec![name.to_owned()], data_type, nullable: true });
     let decode = Decode { format, columns: columns.collect() };
     let tail_of_route = Tail::Files(tail.clone());
-    (Route { statement: String::new(), from: "orders".into(), decode, project: None, tail: tail_of_route }, tail)
+    (Route { statement: String::new(), from: "orders".into(), decode, filter: None, project: None, tail: tail_of_route }, tail)
 }
 
 /// Splits one batch after the other.

@@ -27,7 +27,7 @@ fn files(project: Option<Vec<Projection>>, partition: Vec<PartitionItem>, keep: 
         format: FileFormat::Json { compression: Compression::None },
         naming: Naming::Kpipe,
     };
-    Route { statement: String::new(), from: "orders".into(), decode: decode(), project, tail: Tail::Files(tail) }
+    Route { statement: String::new(), from: "orders".into(), decode: decode(), filter: None, project, tail: Tail::Files(tail) }
 }
 
 fn decoded(raw: &RawBatch) -> RowBatch {

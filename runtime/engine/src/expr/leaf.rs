@@ -1,9 +1,13 @@
-//! Expressions of the plan over the rows of a batch.
+//! What a record brings: columns and metadata, over the rows of a batch.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, StringArray, TimestampMillisecondArray};
-use kpipe_compiler::plan::{DataType, Decode, Expr, TimeUnit, ValueFormat};
+use arrow::array::{
+    ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, StringArray, TimestampMillisecondArray, new_null_array,
+};
+use arrow::datatypes::DataType as ArrowType;
+use kpipe_compiler::plan::wording::expr_text;
+use kpipe_compiler::plan::{DataType, Decode, Expr, Literal, TimeUnit, ValueFormat};
 
 use crate::columns::UTC;
 use crate::path::RowBatch;
@@ -22,27 +26,41 @@ pub(crate) fn type_of(expr: &Expr, decode: &Decode) -> Option<DataType> {
         Expr::Retained => DataType::Boolean,
         Expr::Value if decode.format == ValueFormat::Json => DataType::Json,
         Expr::Key | Expr::Header(_) | Expr::Value => DataType::Bytes,
+        Expr::Literal(literal) => literal_type(literal),
+        Expr::Call(call) => call.data_type.clone(),
     })
+}
+
+pub(super) fn literal_type(literal: &Literal) -> DataType {
+    match literal {
+        Literal::Null(data_type) => data_type.clone(),
+        Literal::Boolean(_) => DataType::Boolean,
+        Literal::Int32(_) => DataType::Int32,
+        Literal::Int64(_) => DataType::Int64,
+        Literal::Float64(_) => DataType::Float64,
+        Literal::Decimal { unscaled: _, precision, scale } => DataType::Decimal { precision: *precision, scale: *scale },
+        Literal::String(_) => DataType::String,
+        Literal::Date(_) => DataType::Date,
+        Literal::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond),
+    }
 }
 
 /// What a user calls the value: for messages.
 pub(crate) fn name_of(expr: &Expr, decode: &Decode) -> String {
     match expr {
         Expr::Column(index) => decode.columns.get(*index).map(|column| column.path.join(".")).unwrap_or_default(),
-        Expr::Topic => "_topic".to_owned(),
-        Expr::Partition => "_partition".to_owned(),
-        Expr::Offset => "_offset".to_owned(),
-        Expr::Timestamp => "_timestamp".to_owned(),
-        Expr::Key => "_key".to_owned(),
-        Expr::Header(name) => format!("_header.{name}"),
-        Expr::Qos => "_qos".to_owned(),
-        Expr::Retained => "_retained".to_owned(),
-        Expr::Value => "_value".to_owned(),
+        expr => expr_text(expr, &columns_of(decode)),
     }
 }
 
-/// The value of every row of `batch`. A column costs nothing; of several headers of one name the last one counts.
-pub(crate) fn evaluate(expr: &Expr, raw: &RawBatch, batch: &RowBatch) -> ArrayRef {
+/// What a user calls the decoded columns.
+pub(super) fn columns_of(decode: &Decode) -> Vec<String> {
+    decode.columns.iter().map(|column| column.path.join(".")).collect()
+}
+
+/// The value of every row of `batch`. A column costs nothing; of several headers of one name the last one counts. What is computed is
+/// no leaf, and null here.
+pub(super) fn evaluate(expr: &Expr, raw: &RawBatch, batch: &RowBatch) -> ArrayRef {
     let records = raw.records.as_ref();
     let rows = batch.rows.iter().map(|row| *row as usize);
     match expr {
@@ -71,6 +89,7 @@ pub(crate) fn evaluate(expr: &Expr, raw: &RawBatch, batch: &RowBatch) -> ArrayRe
         Expr::Qos => Arc::new(rows.map(|row| records.qos(row).map(i32::from)).collect::<Int32Array>()),
         Expr::Retained => Arc::new(rows.map(|row| records.retained(row)).collect::<BooleanArray>()),
         Expr::Value => Arc::new(rows.map(|row| records.value(row)).collect::<BinaryArray>()),
+        Expr::Literal(_) | Expr::Call(_) => new_null_array(&ArrowType::Null, batch.rows.len()),
     }
 }
 
