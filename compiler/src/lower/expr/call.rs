@@ -76,7 +76,7 @@ impl Typer<'_, '_> {
         let Some(function) = functions::find(&name.node) else {
             let found = near(&name.node, FUNCTIONS.iter().map(|function| function.name));
             let help = match found[..] {
-                [] => "`kpipe help kcql` lists the functions".to_owned(),
+                [] => "`kpipe help kcql functions` lists them".to_owned(),
                 _ => format!("did you mean {}?", one_of(found)),
             };
             self.scope.error(ExprError::UnknownFunction { name: name.node.clone(), help }, [(at, "no such function".to_owned())]);

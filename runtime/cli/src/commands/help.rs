@@ -1,6 +1,7 @@
 //! `kpipe help`: the words of a command, or the KCQL reference.
 
 use clap::CommandFactory;
+use kpipe_compiler::functions::{FUNCTIONS, find};
 use kpipe_compiler::near::nearest;
 
 use super::print;
@@ -15,7 +16,9 @@ use crate::render::paint::{Ink, paint};
 pub(crate) fn run(common: &Common, args: &Help, host: &mut Host<'_>) -> Result<Exit, Failure> {
     let style = host.out_style(common.color);
     let text = match (args.topic.as_deref(), args.part.as_deref()) {
-        (Some("kcql"), None) => painted(style, kpipe_grammar::REFERENCE),
+        (Some("kcql"), None) => painted(style, &format!("{}\n{}", kpipe_grammar::REFERENCE, functions(""))),
+        (Some("kcql"), Some(part)) if part.eq_ignore_ascii_case("functions") => painted(style, &functions("")),
+        (Some("kcql"), Some(part)) if find(part).is_some() => painted(style, &functions(part)),
         (Some("kcql"), Some(part)) => {
             let Section { title, text } = about(part).ok_or_else(|| unknown_clause(part))?;
             painted(style, &format!("## {title}\n\n{text}\n"))
@@ -40,6 +43,16 @@ fn of_command(name: Option<&str>) -> Result<String, Failure> {
     }
     let words = ["kpipe"].into_iter().chain(name).chain(["--help"]);
     Ok(Args::command().try_get_matches_from(words).err().map(|help| help.render().to_string()).unwrap_or_default())
+}
+
+/// The functions of expressions; the one of this name, or all of them.
+fn functions(name: &str) -> String {
+    let mut text = "## Functions\n".to_owned();
+    for function in FUNCTIONS.iter().filter(|function| name.is_empty() || function.name.eq_ignore_ascii_case(name)) {
+        text.push_str(&format!("\n{}\n    {}\n", function.signature(), function.summary));
+        function.examples.iter().for_each(|example| text.push_str(&format!("    {example}\n")));
+    }
+    text
 }
 
 fn unknown_clause(part: &str) -> Failure {
@@ -69,7 +82,13 @@ mod tests {
 
     #[test]
     fn the_reference_is_printed_whole_or_in_part() {
-        assert_eq!(helped(Some("kcql"), None).1, kpipe_grammar::REFERENCE);
+        let (_, whole) = helped(Some("kcql"), None);
+        assert!(whole.starts_with(kpipe_grammar::REFERENCE) && whole.contains("\nupper(text)\n"), "{whole}");
+        assert_eq!(
+            helped(Some("kcql"), Some("upper")).1,
+            "## Functions\n\nupper(text)\n    In capitals.\n    upper('Straße') = 'STRASSE'\n"
+        );
+        assert!(helped(Some("kcql"), Some("Functions")).1.contains("json_get(text, 'text')"));
         let (_, part) = helped(Some("kcql"), Some("storeas"));
         assert!(part.starts_with("## STOREAS\n\n") && part.contains("```kcql"), "{part}");
         assert!(part.lines().count() < 30, "{part}");
