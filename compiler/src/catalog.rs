@@ -147,6 +147,20 @@ pub struct OptionSpec {
     pub example: &'static str,
 }
 
+impl OptionSpec {
+    /// What most options are, to be filled in: an optional text that is no secret and whose change is a restart.
+    pub const PLAIN: Self = Self {
+        path: "",
+        kind: OptionKind::Text,
+        required: false,
+        default: None,
+        secret: false,
+        change: ChangeKind::Restart,
+        doc: "",
+        example: "",
+    };
+}
+
 /// What an option takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptionKind {

@@ -1,7 +1,7 @@
 use super::*;
 
 mod any;
-use crate::catalog::{ConnectorSpec, NameKind, OptionKind, Replay, SinkKind, SinkSpec, SourceSpec};
+use crate::catalog::{ConnectorSpec, NameKind, Replay, SinkKind, SinkSpec, SourceSpec};
 use crate::plan::OptionValue;
 use crate::plan::{
     Compression, DataType, DeadLetter, Decode, Expr, FileFormat, FileTail, Guarantee, KeyPlan, Naming, Options, PartitionItem, Projection,
@@ -9,7 +9,7 @@ use crate::plan::{
 };
 
 const fn option(path: &'static str, change: ChangeKind) -> OptionSpec {
-    OptionSpec { path, kind: OptionKind::Text, required: false, default: None, secret: false, change, doc: "", example: "" }
+    OptionSpec { path, change, ..OptionSpec::PLAIN }
 }
 
 static SOURCE_OPTIONS: [OptionSpec; 4] = [

@@ -36,16 +36,7 @@ pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$";
 /// Longest pause between two attempts unless the file says otherwise.
 const RETRY_DELAY_MAX_MS: u64 = 30_000;
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::InPlace,
-    doc: "",
-    example: "",
-};
+const PLAIN: OptionSpec = OptionSpec { change: ChangeKind::InPlace, ..OptionSpec::PLAIN };
 
 /// The keys of a pipeline. The first two are not for profiles.
 pub(crate) static KEYS: [OptionSpec; 10] = [

@@ -9,16 +9,7 @@ pub(super) const ROW_GROUP_BYTES_MAX: u64 = 1 << 30;
 /// Smallest row group.
 pub(super) const ROW_GROUP_BYTES_MIN: u64 = 1 << 10;
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::InPlace,
-    doc: "",
-    example: "",
-};
+const PLAIN: OptionSpec = OptionSpec { change: ChangeKind::InPlace, ..OptionSpec::PLAIN };
 
 const LEVEL: OptionSpec = OptionSpec {
     path: "level",

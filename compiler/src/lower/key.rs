@@ -39,7 +39,7 @@ pub(super) fn plan(
     let mut fields = Vec::new();
     let mut right = true;
     for value in &values.node {
-        let Some(path) = expr::field(&value.node) else {
+        let Some(path) = value.node.as_column() else {
             match expr::value(scope, row, value) {
                 Some(typed) => fields.push(typed.expr),
                 None => right = false,

@@ -24,6 +24,8 @@ mod value;
 mod with_converter;
 
 use kpipe_grammar::ast::Statement;
+use miette::Diagnostic;
+use thiserror::Error;
 
 pub use places::Places;
 pub use resolve::metadata_name;
@@ -75,8 +77,26 @@ pub fn lower(document: &Document, sampled: Option<&Schema>, report: &mut Report)
     }
     let pipeline = endpoints::pipeline(&mut scope, routes, &flushes);
     let places = Places::of(document, &parsed.statements);
-    let complete = complete && !scope.failed() && !scope.is_unknown();
-    pipeline.filter(|_| complete).map(|pipeline| Lowered { pipeline, places })
+    let (complete, is_unknown) = (complete && !scope.failed(), scope.is_unknown());
+    let lowered = pipeline.filter(|_| complete && !is_unknown).map(|pipeline| Lowered { pipeline, places });
+    explained(lowered, is_unknown, document, report)
+}
+
+/// A pipeline that came to nothing although nobody said why: without this it would not be there, and the plan would be empty.
+#[derive(Debug, Error, Diagnostic)]
+#[error("pipeline `{pipeline}` cannot be compiled, and nothing says why")]
+#[diagnostic(code(KP9901), help("this is a mistake in kpipe: please report it with this file, secrets removed"))]
+struct Unexplained {
+    pipeline: String,
+}
+
+/// Sees to it that no pipeline vanishes without a word.
+fn explained(lowered: Option<Lowered>, is_unknown: bool, document: &Document, report: &mut Report) -> Option<Lowered> {
+    if lowered.is_none() && !is_unknown && !report.has_errors() {
+        let (at, pipeline) = (document.name.at, document.name.node.clone());
+        report.push(Entry::new(at.file, Unexplained { pipeline }).label(at, "this pipeline"));
+    }
+    lowered
 }
 
 /// One statement; `None` if anything about it is wrong or unknown.

@@ -15,7 +15,7 @@ use super::row::{Reference, Row};
 use super::scope::Scope;
 use super::select::reference;
 use crate::names::RESERVED_FOLDER;
-use crate::plan::{Expr, Expr as PlanExpr, Naming, OptionValue, PartitionItem, Projection, TimeUnit};
+use crate::plan::{Expr, Naming, OptionValue, PartitionItem, Projection, TimeUnit};
 use crate::sources::Location;
 use crate::time_pattern::{At, PatternErrorKind, TimePattern, Trap, TrapKind};
 
@@ -96,7 +96,7 @@ struct Item {
     /// The field; of a calculation its text.
     path: Reference,
     /// What it is, if it is a calculation.
-    computed: Option<PlanExpr>,
+    computed: Option<Expr>,
     /// Where the pattern of a `_date` begins in the text, if it is in the text.
     pattern: Option<Span>,
     /// The folder's name before the `=`, if it is given.
@@ -136,7 +136,7 @@ fn clause_items(scope: &mut Scope<'_>, row: &mut Row, folders: &[Spanned<Folder>
     for folder in folders {
         let Folder { expr, alias } = &folder.node;
         let (at, name) = (scope.at(folder.span), alias.as_ref().map(|alias| alias.node.clone()));
-        items.push(match expr::field(expr) {
+        items.push(match expr.as_column() {
             Some(path) => {
                 let pattern = path.parts.get(1).map(|part| part.span);
                 let path = reference(scope, path, at);

@@ -60,7 +60,7 @@ pub(super) fn select(scope: &mut Scope<'_>, row: &mut Row, list: &Spanned<Vec<Sp
             SelectItem::Star => star(scope, row, &mut columns, scope.at(item.span)),
             SelectItem::StarOf(path) => star_of(scope, row, &mut columns, &reference(scope, path, scope.at(item.span))),
             SelectItem::Value { expr, alias } => {
-                let Some(path) = expr::field(expr) else {
+                let Some(path) = expr.as_column() else {
                     let name = alias.as_ref().map_or_else(|| output_name(expr), |alias| alias.node.clone());
                     right &= computed(scope, row, &mut columns, name, &Spanned::new(expr.clone(), item.span));
                     continue;

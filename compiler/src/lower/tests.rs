@@ -16,9 +16,7 @@ use std::sync::Arc;
 use kpipe_grammar::span::Span;
 
 use super::*;
-use crate::catalog::{
-    ChangeKind, ConnectorSpec, MetadataColumn, NameKind, OptionKind, OptionSpec, PropertySpec, Replay, SinkSpec, SourceSpec,
-};
+use crate::catalog::{ConnectorSpec, MetadataColumn, NameKind, OptionKind, OptionSpec, PropertySpec, Replay, SinkSpec, SourceSpec};
 use crate::document::{DeadLetterDoc, EndpointDoc, ErrorsDoc, KcqlText, OptionPlace, SchemaDoc};
 use crate::plan::{DataType, Guarantee, OptionValue, Options, Tolerance};
 use crate::report::{Severity, View};
@@ -27,7 +25,7 @@ use crate::sources::{FileId, Located, Location, Sources};
 use crate::yaml::{ScalarMap, Style};
 
 const fn option(path: &'static str, kind: OptionKind) -> OptionSpec {
-    OptionSpec { path, kind, required: false, default: None, secret: false, change: ChangeKind::Restart, doc: "", example: "" }
+    OptionSpec { path, kind, ..OptionSpec::PLAIN }
 }
 
 /// Records with offsets, keys and headers, like Kafka.

@@ -2,24 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::{
-    Catalog, ChangeKind, ConnectorSpec, MetadataColumn, NameKind, OptionKind, OptionSpec, Replay, SinkKind, SinkSpec, SourceSpec,
-};
+use crate::catalog::{Catalog, ConnectorSpec, MetadataColumn, NameKind, OptionKind, OptionSpec, Replay, SinkKind, SinkSpec, SourceSpec};
 use crate::compile::{Compiled, compile};
 use crate::plan::{Guarantee, Schema};
 use crate::report::{Report, Severity};
 use crate::sources::{Location, Lookups, Mode, Sources};
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::Restart,
-    doc: "",
-    example: "x",
-};
+const PLAIN: OptionSpec = OptionSpec { example: "x", ..OptionSpec::PLAIN };
 
 const fn text(path: &'static str) -> OptionSpec {
     OptionSpec { path, ..PLAIN }

@@ -5,7 +5,7 @@ use kpipe_grammar::span::Spanned;
 
 use super::error::ExprError;
 use super::typed::{Typed, common, common_type};
-use super::{Typer, is_number};
+use super::{Made, Typer, is_number};
 use crate::functions::{self, FUNCTIONS, Function, Nulls, Param};
 use crate::near::{near, one_of};
 use crate::plan::{DataType, Expr, Literal, Op, TimeUnit};
@@ -16,7 +16,7 @@ impl Typer<'_, '_> {
         operand: Option<&Spanned<Written>>,
         branches: &[Branch],
         otherwise: Option<&Spanned<Written>>,
-    ) -> Option<(Expr, DataType, bool)> {
+    ) -> Option<Made> {
         let operand = match operand {
             Some(operand) => Some(self.any(operand)?),
             None => None,
@@ -66,12 +66,12 @@ impl Typer<'_, '_> {
                 self.two_types(op, &first, &value);
                 return None;
             }
-            converted.push(value.to(&both).ok()?);
+            converted.push(self.convert(value, &both)?);
         }
         Some(converted)
     }
 
-    pub(super) fn call(&mut self, name: &Spanned<String>, args: &[Spanned<Written>]) -> Option<(Expr, DataType, bool)> {
+    pub(super) fn call(&mut self, name: &Spanned<String>, args: &[Spanned<Written>]) -> Option<Made> {
         let at = self.scope.at(name.span);
         let Some(function) = functions::find(&name.node) else {
             let found = near(&name.node, FUNCTIONS.iter().map(|function| function.name));
@@ -114,14 +114,14 @@ impl Typer<'_, '_> {
     fn argument(&mut self, function: &'static Function, param: Param, value: Typed) -> Option<Typed> {
         let op = format!("`{}`", function.name);
         let convert = |typer: &mut Self, value: Typed, data_type: DataType| match value.fits(&data_type) {
-            true => value.to(&data_type).ok(),
+            true => typer.convert(value, &data_type),
             false => typer.wrong_operand(value, &op, "a whole number", "write it without a fraction".to_owned()),
         };
         match param {
             Param::Text => self.as_text_argument(value, &op),
             Param::LiteralText | Param::Word(_) => self.written_out(function, param, value),
             Param::Same => match value.data_type {
-                DataType::Any | DataType::Json => value.to(&DataType::String).ok(),
+                DataType::Any | DataType::Json => self.convert(value, &DataType::String),
                 DataType::Struct(_) | DataType::List(_) => {
                     self.wrong_operand(value, &op, "a single value", "take one of its fields".to_owned())
                 }
@@ -144,7 +144,7 @@ impl Typer<'_, '_> {
                 if is_time || value.is_constant() {
                     let to = DataType::Timestamp(TimeUnit::Microsecond);
                     if value.fits(&to) {
-                        return value.to(&to).ok();
+                        return self.convert(value, &to);
                     }
                 }
                 let help = match is_number(&value.data_type) {

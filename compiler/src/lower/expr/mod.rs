@@ -20,11 +20,6 @@ use crate::schema::{parse_type, type_text};
 use crate::sources::Location;
 use typed::{can_cast, common, date, is_number, is_text, number, product, sum, timestamp};
 
-/// The field of an expression that is nothing else.
-pub(super) fn field(expr: &Written) -> Option<&Path> {
-    expr.as_column()
-}
-
 /// A condition: a boolean.
 pub(super) fn condition(scope: &mut Scope<'_>, row: &mut Row, written: &Spanned<Written>, place: &'static str) -> Option<Expr> {
     let mut typer = Typer { scope, row };
@@ -34,10 +29,7 @@ pub(super) fn condition(scope: &mut Scope<'_>, row: &mut Row, written: &Spanned<
 
 /// Any value.
 pub(super) fn value(scope: &mut Scope<'_>, row: &mut Row, written: &Spanned<Written>) -> Option<Typed> {
-    let typed = Typer { scope, row }.any(written)?;
-    // A constant nothing has no type of its own.
-    let is_null = matches!(typed.expr, Expr::Literal(Literal::Null(_)));
-    if is_null { typed.to(&DataType::String).ok() } else { Some(typed) }
+    Typer { scope, row }.any(written)
 }
 
 /// Gives types to the expressions of one statement.
@@ -66,7 +58,7 @@ impl Typer<'_, '_> {
             }
             Written::Binary { op, left, right } => {
                 let (left, right) = (self.any(left), self.any(right));
-                return self.binary(*op, left?, right?, written);
+                self.binary(*op, left?, right?)?
             }
             Written::IsNull { operand, negated } => {
                 let operand = self.any(operand)?;
@@ -106,7 +98,7 @@ impl Typer<'_, '_> {
     }
 
     /// A field as what it is; where no schema says so, its text.
-    fn column(&mut self, path: &Path, at: Location) -> Option<(Expr, DataType, bool)> {
+    fn column(&mut self, path: &Path, at: Location) -> Option<Made> {
         let path = reference(self.scope, path, at);
         let found = self.scope.resolve(self.row, &path, Purpose::Operand)?;
         // Keys, headers and values come as bytes.
@@ -118,7 +110,7 @@ impl Typer<'_, '_> {
         Some((found.expr, found.data_type, found.nullable))
     }
 
-    fn constant(&mut self, constant: &Constant, at: Location) -> Option<(Expr, DataType, bool)> {
+    fn constant(&mut self, constant: &Constant, at: Location) -> Option<Made> {
         let bad = |typer: &mut Self, what: String, help| {
             typer.scope.error(ExprError::Literal { what, help }, [(at, "here".to_owned())]);
             None
@@ -149,62 +141,88 @@ impl Typer<'_, '_> {
         Some((Expr::Literal(literal), data_type, false))
     }
 
-    fn binary(&mut self, op: BinaryOp, left: Typed, right: Typed, written: &Spanned<Written>) -> Option<Typed> {
-        let nullable = left.nullable || right.nullable;
-        let (op, args, data_type) = match op {
-            BinaryOp::And | BinaryOp::Or => {
-                let place = op.text();
-                let (left, right) = (self.boolean(left, place), self.boolean(right, place));
-                let op = if op == BinaryOp::And { Op::And } else { Op::Or };
-                (op, [left?, right?], DataType::Boolean)
-            }
-            BinaryOp::Equal
-            | BinaryOp::NotEqual
-            | BinaryOp::Less
-            | BinaryOp::LessOrEqual
-            | BinaryOp::Greater
-            | BinaryOp::GreaterOrEqual => (comparison(op), self.alike(&format!("`{}`", op.text()), left, right)?, DataType::Boolean),
+    fn binary(&mut self, op: BinaryOp, left: Typed, right: Typed) -> Option<Made> {
+        match op {
+            BinaryOp::And => self.logic(Op::And, "AND", left, right),
+            BinaryOp::Or => self.logic(Op::Or, "OR", left, right),
+            BinaryOp::Equal => self.compared(Op::Equal, "`=`", left, right),
+            BinaryOp::NotEqual => self.compared(Op::NotEqual, "`<>`", left, right),
+            BinaryOp::Less => self.compared(Op::Less, "`<`", left, right),
+            BinaryOp::LessOrEqual => self.compared(Op::LessOrEqual, "`<=`", left, right),
+            BinaryOp::Greater => self.compared(Op::Greater, "`>`", left, right),
+            BinaryOp::GreaterOrEqual => self.compared(Op::GreaterOrEqual, "`>=`", left, right),
             BinaryOp::Concat => {
                 let (left, right) = (self.as_text(left, "`||`"), self.as_text(right, "`||`"));
-                (Op::Concat, [left?, right?], DataType::String)
+                Some(of_two(Op::Concat, left?, right?, DataType::String))
             }
-            BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Modulo => {
-                return self.arithmetic(op, left, right, written);
+            BinaryOp::Add => self.summed(Op::Add, "`+`", left, right),
+            BinaryOp::Subtract => self.summed(Op::Subtract, "`-`", left, right),
+            BinaryOp::Multiply => self.multiplied(left, right),
+            BinaryOp::Divide => {
+                // As in SQL engines that keep the fraction: 1 / 2 is 0.5.
+                let (left, right, _) = self.numbers("`/`", left, right)?;
+                let (left, right) = (self.convert(left, &DataType::Float64)?, self.convert(right, &DataType::Float64)?);
+                Some(of_two(Op::Divide, left, right, DataType::Float64))
             }
-        };
-        Some(self.typed(written, Expr::call(op, args.map(|arg| arg.expr).to_vec(), &data_type, nullable), data_type, nullable))
+            BinaryOp::Modulo => {
+                let (left, right, both) = self.numbers("`%`", left, right)?;
+                let (left, right) = (self.convert(left, &both)?, self.convert(right, &both)?);
+                Some(of_two(Op::Modulo, left, right, both))
+            }
+        }
     }
 
-    fn arithmetic(&mut self, op: BinaryOp, left: Typed, right: Typed, written: &Spanned<Written>) -> Option<Typed> {
-        let sign = format!("`{}`", op.text());
-        let (left, right) = (self.number(left, &sign), self.number(right, &sign));
+    fn logic(&mut self, op: Op, place: &'static str, left: Typed, right: Typed) -> Option<Made> {
+        let (left, right) = (self.boolean(left, place), self.boolean(right, place));
+        Some(of_two(op, left?, right?, DataType::Boolean))
+    }
+
+    fn compared(&mut self, op: Op, sign: &str, left: Typed, right: Typed) -> Option<Made> {
+        let [left, right] = self.alike(sign, left, right)?;
+        Some(of_two(op, left, right, DataType::Boolean))
+    }
+
+    /// Two numbers, and the type that both have or can take.
+    fn numbers(&mut self, sign: &str, left: Typed, right: Typed) -> Option<(Typed, Typed, DataType)> {
+        let (left, right) = (self.number(left, sign), self.number(right, sign));
         let (left, right) = (left?, right?);
-        let nullable = left.nullable || right.nullable;
-        let both = common(&left, &right)?;
-        let is_decimal = matches!(both, DataType::Decimal { .. });
-        let (made, operands, data_type) = match op {
-            BinaryOp::Add => (Op::Add, None, sum(&both)),
-            BinaryOp::Subtract => (Op::Subtract, None, sum(&both)),
-            BinaryOp::Multiply if is_decimal => {
-                let (left_type, right_type) = (whole_as_decimal(&left), whole_as_decimal(&right));
-                let data_type = product(&left_type, &right_type);
-                let data_type = data_type.unwrap_or(DataType::Float64);
-                if data_type == DataType::Float64 {
-                    (Op::Multiply, Some(DataType::Float64), data_type)
-                } else {
-                    let args = [left.to(&left_type).ok()?.expr, right.to(&right_type).ok()?.expr];
-                    let expr = Expr::call(Op::Multiply, args.to_vec(), &data_type, nullable);
-                    return Some(self.typed(written, expr, data_type, nullable));
-                }
-            }
-            BinaryOp::Multiply => (Op::Multiply, None, sum(&both)),
-            BinaryOp::Modulo => (Op::Modulo, None, both.clone()),
-            // As in SQL engines that keep the fraction: 1 / 2 is 0.5.
-            _ => (Op::Divide, Some(DataType::Float64), DataType::Float64),
+        let Some(both) = common(&left, &right) else {
+            self.two_types(sign, &left, &right);
+            return None;
         };
-        let operands = operands.unwrap_or(both);
-        let args = [left.to(&operands).ok()?.expr, right.to(&operands).ok()?.expr];
-        Some(self.typed(written, Expr::call(made, args.to_vec(), &data_type, nullable), data_type, nullable))
+        Some((left, right, both))
+    }
+
+    fn summed(&mut self, op: Op, sign: &str, left: Typed, right: Typed) -> Option<Made> {
+        let (left, right, both) = self.numbers(sign, left, right)?;
+        let (left, right) = (self.convert(left, &both)?, self.convert(right, &both)?);
+        Some(of_two(op, left, right, sum(both)))
+    }
+
+    /// Decimals keep their own scales, which add up; where that is more than there are digits, they become doubles.
+    fn multiplied(&mut self, left: Typed, right: Typed) -> Option<Made> {
+        let (left, right, both) = self.numbers("`*`", left, right)?;
+        let scaled = [whole_as_decimal(&left), whole_as_decimal(&right)];
+        let (types, data_type) = match (&both, product(&scaled[0], &scaled[1])) {
+            (DataType::Decimal { .. }, Some(product)) => ([&scaled[0], &scaled[1]], product),
+            (DataType::Decimal { .. }, None) => ([&DataType::Float64; 2], DataType::Float64),
+            _ => ([&both; 2], both.clone()),
+        };
+        let (left, right) = (self.convert(left, types[0])?, self.convert(right, types[1])?);
+        Some(of_two(Op::Multiply, left, right, data_type))
+    }
+
+    /// The same value as this type. A constant that the type does not hold is said.
+    fn convert(&mut self, typed: Typed, data_type: &DataType) -> Option<Typed> {
+        match typed.to(data_type) {
+            Ok(typed) => Some(typed),
+            Err(typed) => {
+                let what = format!("`{}` is no value of {}, the type that is computed with here", typed.text, type_text(data_type));
+                let help = "convert the other side to a type that holds both, as CAST(a AS DOUBLE)";
+                self.scope.error(ExprError::Literal { what, help }, [(typed.at, type_text(&typed.data_type))]);
+                None
+            }
+        }
     }
 
     fn in_list(&mut self, operand: &Spanned<Written>, list: &[Spanned<Written>]) -> Option<Expr> {
@@ -229,7 +247,7 @@ impl Typer<'_, '_> {
                 self.two_types("IN", &operand, &item);
                 return None;
             }
-            args.push(item.to(&both).ok()?.expr);
+            args.push(self.convert(item, &both)?.expr);
         }
         operand.nullable = nullable;
         Some(Expr::call(Op::In, args, &DataType::Boolean, nullable))
@@ -247,7 +265,7 @@ impl Typer<'_, '_> {
         Some(Expr::call(Op::And, vec![low?, high?], &DataType::Boolean, nullable))
     }
 
-    fn cast(&mut self, operand: &Spanned<Written>, written: &Spanned<String>, is_try: bool) -> Option<(Expr, DataType, bool)> {
+    fn cast(&mut self, operand: &Spanned<Written>, written: &Spanned<String>, is_try: bool) -> Option<Made> {
         let operand = self.any(operand);
         let at = self.scope.at(written.span);
         let data_type = match parse_type(&written.node.to_lowercase()) {
@@ -290,7 +308,7 @@ impl Typer<'_, '_> {
             self.two_types(op, &left, &right);
             return None;
         }
-        Some([left.to(&both).ok()?, right.to(&both).ok()?])
+        Some([self.convert(left, &both)?, self.convert(right, &both)?])
     }
 
     fn two_types(&mut self, op: &str, left: &Typed, right: &Typed) {
@@ -310,7 +328,7 @@ impl Typer<'_, '_> {
             return Some(typed);
         }
         if typed.is_null() {
-            return typed.to(&DataType::Boolean).ok();
+            return self.convert(typed, &DataType::Boolean);
         }
         let data_type = shown_type(&typed.data_type);
         let mut labels = vec![(typed.at, data_type.clone())];
@@ -324,7 +342,7 @@ impl Typer<'_, '_> {
             return Some(typed);
         }
         if typed.is_null() {
-            return typed.to(&DataType::Int64).ok();
+            return self.convert(typed, &DataType::Int64);
         }
         let help = format!("convert it: CAST({} AS DOUBLE)", typed.text);
         self.wrong_operand(typed, op, "a number", help)
@@ -332,7 +350,7 @@ impl Typer<'_, '_> {
 
     fn text(&mut self, typed: Typed, op: &str) -> Option<Typed> {
         if is_text(&typed.data_type) {
-            return typed.to(&DataType::String).ok();
+            return self.convert(typed, &DataType::String);
         }
         let help = format!("convert it: CAST({} AS STRING)", typed.text);
         self.wrong_operand(typed, op, "a text", help)
@@ -364,15 +382,13 @@ impl Typer<'_, '_> {
     }
 }
 
-fn comparison(op: BinaryOp) -> Op {
-    match op {
-        BinaryOp::NotEqual => Op::NotEqual,
-        BinaryOp::Less => Op::Less,
-        BinaryOp::LessOrEqual => Op::LessOrEqual,
-        BinaryOp::Greater => Op::Greater,
-        BinaryOp::GreaterOrEqual => Op::GreaterOrEqual,
-        _ => Op::Equal,
-    }
+/// An expression, its type, and whether it may be null.
+type Made = (Expr, DataType, bool);
+
+/// An operation on two values: null if one of them is.
+fn of_two(op: Op, left: Typed, right: Typed, data_type: DataType) -> Made {
+    let nullable = left.nullable || right.nullable;
+    (Expr::call(op, vec![left.expr, right.expr], &data_type, nullable), data_type, nullable)
 }
 
 /// A type as messages show it.

@@ -20,9 +20,6 @@ pub(in crate::lower) struct Typed {
     pub(super) text: String,
 }
 
-/// Why a literal is none of the type that its place asks for.
-pub(super) struct NotOfType;
-
 impl Typed {
     /// A constant takes the type that its place asks for, if its value allows it.
     pub(super) fn is_constant(&self) -> bool {
@@ -42,18 +39,20 @@ impl Typed {
     }
 
     /// The same value as `data_type`; explicit, so that the engine converts nothing by itself.
-    pub(super) fn to(self, data_type: &DataType) -> Result<Self, NotOfType> {
+    ///
+    /// # Errors
+    /// The value itself: a constant that the type does not hold.
+    pub(super) fn to(self, data_type: &DataType) -> Result<Self, Box<Self>> {
         if self.data_type == *data_type {
             return Ok(self);
         }
-        let literal = match &self.expr {
-            Expr::Literal(literal) => Some(constant(literal, data_type).ok_or(NotOfType)?),
-            _ => None,
-        };
         let nullable = self.nullable;
-        let expr = match literal {
-            Some(literal) => Expr::Literal(literal),
-            None => Expr::call(Op::Cast { is_try: false }, vec![self.expr], data_type, nullable),
+        let expr = match &self.expr {
+            Expr::Literal(literal) => match constant(literal, data_type) {
+                Some(literal) => Expr::Literal(literal),
+                None => return Err(Box::new(self)),
+            },
+            _ => Expr::call(Op::Cast { is_try: false }, vec![self.expr], data_type, nullable),
         };
         Ok(Self { expr, data_type: data_type.clone(), ..self })
     }
@@ -220,10 +219,10 @@ pub(super) fn product(left: &DataType, right: &DataType) -> Option<DataType> {
 }
 
 /// The type of a sum or difference: a decimal has room for one more digit.
-pub(super) fn sum(common: &DataType) -> DataType {
+pub(super) fn sum(common: DataType) -> DataType {
     match common {
-        DataType::Decimal { precision, scale } => DataType::Decimal { precision: (precision + 1).min(DIGITS_MAX), scale: *scale },
-        other => other.clone(),
+        DataType::Decimal { precision, scale } => DataType::Decimal { precision: (precision + 1).min(DIGITS_MAX), scale },
+        other => other,
     }
 }
 
@@ -280,7 +279,7 @@ mod tests {
         assert_eq!(product(&of(10, 2), &of(5, 3)), Some(of(15, 5)));
         assert_eq!(product(&Int32, &Int64), Some(Int64));
         assert_eq!(product(&of(38, 30), &of(38, 30)), None);
-        assert_eq!(sum(&of(38, 2)), of(38, 2));
+        assert_eq!(sum(of(38, 2)), of(38, 2));
     }
 
     #[test]

@@ -114,3 +114,40 @@ fn mistakes_name_the_operand_and_its_type() {
     insta::assert_snapshot!(said("SELECT * FROM t WHERE id = 99999999999999999999"));
     insta::assert_snapshot!(said("SELECT * FROM t WHERE nmae = 'x' AND amuont > 1"));
 }
+
+#[test]
+fn a_constant_that_the_common_type_does_not_hold_is_said_wherever_it_stands() {
+    for (rest, constant) in [
+        ("SELECT wide + 99999999999 AS c FROM t", "99999999999"),
+        ("SELECT 99999999999 % wide AS c FROM t", "99999999999"),
+        ("SELECT * FROM t WHERE wide < 99999999999", "99999999999"),
+        ("SELECT * FROM t WHERE wide IN (1, 99999999999)", "99999999999"),
+        ("SELECT * FROM t WHERE wide BETWEEN 1 AND 99999999999", "99999999999"),
+        ("SELECT CASE WHEN wide > 1 THEN wide ELSE 99999999999 END AS c FROM t", "99999999999"),
+        ("SELECT coalesce(wide, 99999999999) AS c FROM t", "99999999999"),
+        ("SELECT * FROM t PARTITIONBY wide - 99999999999 AS c", "99999999999"),
+    ] {
+        let said = log_to_store(format!("INSERT INTO lake {rest}").leak()).schema("wide: decimal(38,30)").said();
+        assert_eq!(said.len(), 1, "{rest}: {said:?}");
+        // What compares says it of its two types.
+        assert!(said[0].starts_with("KP0432: ") || said[0].starts_with("KP0437: "), "{rest}: {}", said[0]);
+        assert!(said[0].contains(constant) && said[0].contains("decimal(38,30)"), "{rest}: {}", said[0]);
+    }
+}
+
+#[test]
+fn a_pipeline_that_comes_to_nothing_without_a_reason_is_a_bug_that_is_said() {
+    let mut sources = Sources::new();
+    let kcql = "INSERT INTO lake SELECT * FROM t";
+    let kcql_file = sources.add("statements.kcql", kcql);
+    let mut yaml = Yaml { text: String::new(), file: kcql_file };
+    let document = log_to_store(kcql).document(&mut yaml, kcql_file);
+    sources.add("pipeline.yaml", yaml.text);
+    let codes = |is_unknown| {
+        let mut report = Report::default();
+        assert!(explained(None, is_unknown, &document, &mut report).is_none());
+        report.views(&sources).into_iter().map(|view| view.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(false), ["KP9901"]);
+    assert!(codes(true).is_empty(), "a value that is not known in this run is no bug");
+}

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::followed::{Followed, HEAD_BYTES};
+use super::followed::{self, Followed, HEAD_BYTES};
 use crate::files::disk;
 
 /// An original that is still whole this long after its copy was finished is no original.
@@ -35,8 +35,10 @@ impl Copies {
         let folder = disk::parent(Path::new(name));
         // A new file under the name of one that was renamed is no copy of it.
         let is_near = |other: &Followed| !other.is_closed && *other.name != *name && disk::parent(Path::new(&*other.name)) == folder;
+        // In memory first: a folder may have thousands of files.
+        let first = followed::head(file, found.len())?;
         let mut is_copy = false;
-        for original in files.iter().filter(|other| is_near(other)) {
+        for original in files.iter().filter(|other| is_near(other) && other.may_begin(&first)) {
             let reopened = original.reopened(dir);
             let Some(held) = original.held.as_ref().or(reopened.as_ref()) else { continue };
             let size = held.metadata()?.len();

@@ -168,6 +168,11 @@ impl Followed {
         Ok(size < self.end || !starts_with(file, &self.head)?)
     }
 
+    /// False if a file with these first bytes is certainly no copy of it.
+    pub(super) fn may_begin(&self, first: &[u8]) -> bool {
+        self.head.iter().zip(first).all(|(ours, theirs)| ours == theirs)
+    }
+
     /// Whether another file begins as this one did.
     pub(super) fn begins(&self, other: &File) -> io::Result<bool> {
         Ok(!self.head.is_empty() && starts_with(other, &self.head)?)
@@ -205,7 +210,8 @@ impl Followed {
     }
 }
 
-fn head(file: &File, size: u64) -> io::Result<Vec<u8>> {
+/// The first bytes of a file of this size.
+pub(super) fn head(file: &File, size: u64) -> io::Result<Vec<u8>> {
     let mut head = vec![0; usize::try_from(size).unwrap_or(HEAD_BYTES).min(HEAD_BYTES)];
     match file.read_exact_at(&mut head, 0) {
         Ok(()) => Ok(head),

@@ -41,17 +41,6 @@ kcql: |
   INSERT INTO access_log SELECT * FROM `*.log`
 ";
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::Restart,
-    doc: "",
-    example: "",
-};
-
 static SOURCE: [OptionSpec; 6] = [
     OptionSpec {
         path: "dir",
@@ -60,7 +49,7 @@ static SOURCE: [OptionSpec; 6] = [
         change: ChangeKind::Position,
         doc: "The directory that names in FROM are relative to.",
         example: "/var/log/web",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "mode",
@@ -69,7 +58,7 @@ static SOURCE: [OptionSpec; 6] = [
         doc: "`tail` follows the files as they grow and picks up new ones; `once` reads what is there and ends, a last line without a line break \
               included.",
         example: "once",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "value.format",
@@ -77,14 +66,14 @@ static SOURCE: [OptionSpec; 6] = [
         default: Some("bytes"),
         doc: "What a line is: `json`, `text` or `bytes`.",
         example: "json",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "value.schema",
         kind: OptionKind::Schema,
         doc: "The fields of a JSON line and their types.",
         example: "{ id: bigint not null, name: string }",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "line_max",
@@ -92,7 +81,7 @@ static SOURCE: [OptionSpec; 6] = [
         default: Some("10MiB"),
         doc: "The longest line. A longer one stops the pipeline and is named by its file and position.",
         example: "1MiB",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "positions",
@@ -100,7 +89,7 @@ static SOURCE: [OptionSpec; 6] = [
         change: ChangeKind::Position,
         doc: "The file that remembers how far each file was read; `<dir>/.kpipe/positions/<pipeline>.json` by default.",
         example: "/var/lib/kpipe/access-log.json",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
 ];
 
@@ -110,5 +99,5 @@ static SINK: [OptionSpec; 1] = [OptionSpec {
     required: true,
     doc: "The directory that names in INTO are relative to; it is created.",
     example: "/var/lib/kpipe/out",
-    ..PLAIN
+    ..OptionSpec::PLAIN
 }];

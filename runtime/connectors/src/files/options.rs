@@ -28,16 +28,7 @@ pub(crate) const fn join<const L: usize, const R: usize, const N: usize>(left: [
     all
 }
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::NewLayout,
-    doc: "",
-    example: "",
-};
+const PLAIN: OptionSpec = OptionSpec { change: ChangeKind::NewLayout, ..OptionSpec::PLAIN };
 
 /// What can be said about files wherever they are stored.
 pub(crate) const OPTIONS: [OptionSpec; 15] = [

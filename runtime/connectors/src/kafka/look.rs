@@ -1,5 +1,6 @@
 //! Questions to a cluster that change nothing: topics, offsets, where a group stands.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,9 @@ impl ClientContext for Asker {
 impl ConsumerContext for Asker {}
 
 /// A client that only asks.
-pub(super) struct Look {
+pub(super) struct Look(EndsAside<Client>);
+
+struct Client {
     /// Given back before the consumer goes.
     queue: Queue,
     consumer: Arc<BaseConsumer<Asker>>,
@@ -71,22 +74,30 @@ pub(super) struct Standing {
     pub(super) committed: Option<i64>,
 }
 
-/// librdkafka takes a tenth of a second to end a client. Several ask before a pipeline starts, and nobody has to wait for their end.
-pub(super) fn end_aside<T: Send + Sync + 'static>(client: Arc<T>) {
-    let ending = std::thread::Builder::new().name("kpipe-end".to_owned()).spawn(move || {
-        // Whoever lets go last ends it: that is to be this thread.
-        while Arc::strong_count(&client) > 1 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    });
-    if let Err(error) = ending {
-        tracing::debug!(%error, "no thread to end a client in: it is ended here");
+/// A client that ends in a thread of its own: librdkafka takes a tenth of a second for it, several ask before a pipeline starts, and nobody
+/// has to wait for their end.
+pub(super) struct EndsAside<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> EndsAside<T> {
+    pub(super) fn new(client: T) -> Self {
+        Self(Some(client))
     }
 }
 
-impl Drop for Look {
+impl<T: Send + 'static> Deref for EndsAside<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is taken when it is dropped, and nobody has it then")
+    }
+}
+
+impl<T: Send + 'static> Drop for EndsAside<T> {
     fn drop(&mut self) {
-        end_aside(Arc::clone(&self.consumer));
+        let client = self.0.take();
+        if let Err(error) = std::thread::Builder::new().name("kpipe-end".to_owned()).spawn(move || drop(client)) {
+            tracing::debug!(%error, "no thread to end a client in: it was ended here");
+        }
     }
 }
 
@@ -103,16 +114,16 @@ impl Look {
         let consumer = Arc::new(consumer);
         let queue = if group.is_some() { Queue::consumer(consumer.clone()) } else { Queue::main(consumer.clone()) };
         let queue = queue.ok_or_else(|| settings.place.error(ErrorKind::Bug, "a client without a queue"))?;
-        Ok(Self { queue, consumer })
+        Ok(Self(EndsAside::new(Client { queue, consumer })))
     }
 
     /// The client itself, to read with.
     pub(super) fn consumer(&self) -> &BaseConsumer<Asker> {
-        &self.consumer
+        &self.0.consumer
     }
 
     fn watch(&self) -> &Watch {
-        &self.consumer.context().watch
+        &self.consumer().context().watch
     }
 
     fn place(&self) -> &Place {
@@ -122,8 +133,8 @@ impl Look {
     /// Handles what librdkafka has to say: log lines and errors.
     fn serve(&self) {
         loop {
-            self.consumer.poll(Duration::ZERO);
-            if self.queue.len() == 0 {
+            self.consumer().poll(Duration::ZERO);
+            if self.0.queue.len() == 0 {
                 return;
             }
         }
@@ -151,7 +162,7 @@ impl Look {
     }
 
     fn metadata(&self, topic: &str) -> Result<Metadata, ConnectorError> {
-        self.ask(&format!("topic {topic:?}"), |attempt| self.consumer.fetch_metadata(Some(topic), attempt))
+        self.ask(&format!("topic {topic:?}"), |attempt| self.consumer().fetch_metadata(Some(topic), attempt))
     }
 
     /// How many partitions a topic has; `None` if there is no such topic.
@@ -178,10 +189,10 @@ impl Look {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let asked = |offset| self.ask("offsets", |attempt| at(&self.consumer, names, offset, attempt));
+        let asked = |offset| self.ask("offsets", |attempt| at(self.consumer(), names, offset, attempt));
         let (lows, highs) = (asked(Offset::Beginning)?, asked(Offset::End)?);
         let committed = match group {
-            true => self.ask("committed offsets", |attempt| committed(&self.consumer, names, attempt))?,
+            true => self.ask("committed offsets", |attempt| committed(self.consumer(), names, attempt))?,
             false => vec![None; names.len()],
         };
         let low_high = lows.into_iter().zip(highs).zip(committed);
@@ -196,7 +207,7 @@ impl Look {
 
     /// The first offsets at a time or later; the end where there is none.
     pub(super) fn at_time(&self, names: &[Named], ms: i64) -> Result<Vec<Option<i64>>, ConnectorError> {
-        self.ask("offsets", |attempt| at(&self.consumer, names, Offset::Offset(ms), attempt))
+        self.ask("offsets", |attempt| at(self.consumer(), names, Offset::Offset(ms), attempt))
     }
 }
 
@@ -299,7 +310,7 @@ mod tests {
         assert_eq!(look.system(Some("t")).unwrap(), format!("Kafka at {}, 1 broker", cluster.bootstrap_servers()));
         let names = [named(0), named(1)];
         let offsets = list([(&names[1], Offset::Offset(4))]).unwrap();
-        look.consumer.commit(&offsets, CommitMode::Sync).unwrap();
+        look.consumer().commit(&offsets, CommitMode::Sync).unwrap();
         let standing = look.standing(&names, true).unwrap();
         let standing: Vec<_> = standing.iter().map(|at| (at.low, at.high, at.committed)).collect();
         assert_eq!(standing, [(0, 0, None), (0, 7, Some(4))]);
@@ -314,13 +325,13 @@ mod tests {
         testing::fill(&cluster.bootstrap_servers(), "t", 1, 7);
         let look = look(&cluster.bootstrap_servers(), Some("g"));
         let names = [named(0), named(1)];
-        look.consumer.commit(&list([(&names[1], Offset::Offset(4))]).unwrap(), CommitMode::Sync).unwrap();
+        look.consumer().commit(&list([(&names[1], Offset::Offset(4))]).unwrap(), CommitMode::Sync).unwrap();
         for (from, expected) in [(From::Earliest, 0), (From::Latest, 5)] {
-            let starts = starts(&*look.consumer, &names, from, Duration::from_secs(5)).unwrap();
+            let starts = starts(look.consumer(), &names, from, Duration::from_secs(5)).unwrap();
             let starts: Vec<_> = starts.iter().map(|start| (start.position.0, start.end.0)).collect();
             assert_eq!(starts, [(expected, 5), (4, 7)], "{from:?}");
         }
-        assert_eq!(starts(&*look.consumer, &[], From::Latest, Duration::from_secs(5)).unwrap(), []);
+        assert_eq!(starts(look.consumer(), &[], From::Latest, Duration::from_secs(5)).unwrap(), []);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::admin::Topics;
 use super::failure;
 use super::ledger::pack;
-use super::look::{self, Look};
+use super::look::{self, EndsAside, Look};
 use super::options::TopicOptions;
 use super::rebalance::Named;
 use super::settings::Settings;
@@ -95,8 +95,7 @@ impl PlanStore for TopicPlans {
             .set("enable.idempotence", "false")
             .create_with_context(Reports::new(place.clone()))
             .map_err(|error| place.wrapped(&error, "producer"))?;
-        let producer = Arc::new(producer);
-        look::end_aside(Arc::clone(&producer));
+        let producer = EndsAside::new(producer);
         let slot = {
             let mut ledger = producer.context().ledger();
             let slot = ledger.slot(Ticket(0));

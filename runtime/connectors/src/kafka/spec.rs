@@ -36,17 +36,6 @@ pub(super) static SPEC: ConnectorSpec = ConnectorSpec {
     }),
 };
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::Restart,
-    doc: "",
-    example: "",
-};
-
 static SOURCE_OPTIONS: [OptionSpec; 19] = join(COMMON, SOURCE);
 static SINK_OPTIONS: [OptionSpec; 17] = join(COMMON, SINK);
 
@@ -59,52 +48,57 @@ const COMMON: [OptionSpec; 9] = [
         change: ChangeKind::Position,
         doc: "Some brokers of the cluster, `host:port`; the others are found through them.",
         example: "[kafka-1:9092, kafka-2:9092]",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "tls.enabled",
         kind: OptionKind::Boolean,
         doc: "Whether to use TLS. On by itself when another `tls` option is given.",
         example: "true",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "tls.ca",
         kind: OptionKind::Path,
         doc: "The authorities to trust, a PEM file; the system's if not given.",
         example: "/etc/ssl/ca.pem",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "tls.cert",
         kind: OptionKind::Path,
         doc: "The client's certificate chain, a PEM file; needs `tls.key`.",
         example: "/etc/ssl/client.pem",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "tls.key",
         kind: OptionKind::Path,
         doc: "The client's private key, a PEM file.",
         example: "/etc/ssl/client.key",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "tls.verify",
         kind: OptionKind::Boolean,
         doc: "Whether the broker's certificate is checked, on by default. Without it anybody can pretend to be the broker.",
         example: "true",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "sasl.mechanism",
         kind: OptionKind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
         doc: "How to log in, PLAIN by default. PLAIN sends the password: use it with TLS.",
         example: "SCRAM-SHA-512",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
-    OptionSpec { path: "sasl.username", doc: "The user to log in as; without it there is no login.", example: "kpipe", ..PLAIN },
-    OptionSpec { path: "sasl.password", secret: true, doc: "The user's password.", example: "${env:KAFKA_PASSWORD}", ..PLAIN },
+    OptionSpec {
+        path: "sasl.username",
+        doc: "The user to log in as; without it there is no login.",
+        example: "kpipe",
+        ..OptionSpec::PLAIN
+    },
+    OptionSpec { path: "sasl.password", secret: true, doc: "The user's password.", example: "${env:KAFKA_PASSWORD}", ..OptionSpec::PLAIN },
 ];
 
 const SOURCE: [OptionSpec; 10] = [
@@ -113,14 +107,14 @@ const SOURCE: [OptionSpec; 10] = [
         change: ChangeKind::Position,
         doc: "The consumer group, by default the pipeline's name. Positions belong to the group.",
         example: "orders-lake",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "group_instance",
         doc: "A name of this worker in the group, for static membership: a worker that comes back in time keeps its partitions. Each \
               worker needs its own.",
         example: "${env:HOSTNAME}",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "from",
@@ -128,7 +122,7 @@ const SOURCE: [OptionSpec; 10] = [
         default: Some("earliest"),
         doc: "Where to start where the group has committed nothing: `earliest`, `latest` or a time stamp.",
         example: "2024-05-01T00:00:00Z",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "key.format",
@@ -136,9 +130,15 @@ const SOURCE: [OptionSpec; 10] = [
         default: Some("bytes"),
         doc: "What a key is.",
         example: "text",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
-    OptionSpec { path: "key.schema", kind: OptionKind::Schema, doc: "The fields of a key.", example: "{ id: bigint }", ..PLAIN },
+    OptionSpec {
+        path: "key.schema",
+        kind: OptionKind::Schema,
+        doc: "The fields of a key.",
+        example: "{ id: bigint }",
+        ..OptionSpec::PLAIN
+    },
     REGISTRY_KEY,
     OptionSpec {
         path: "value.format",
@@ -146,14 +146,14 @@ const SOURCE: [OptionSpec; 10] = [
         default: Some("bytes"),
         doc: "What a value is. `bytes` is not looked at; a statement that names a field needs `json`.",
         example: "json",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "value.schema",
         kind: OptionKind::Schema,
         doc: "The fields of a value. Without it values pass through as they are.",
         example: "{ id: bigint, name: string }",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     REGISTRY_VALUE,
     OptionSpec {
@@ -161,7 +161,7 @@ const SOURCE: [OptionSpec; 10] = [
         kind: OptionKind::Map(SOURCE_CLIENT),
         doc: "Settings of librdkafka, by its own names. What delivery hangs on is not among them.",
         example: "{ fetch.wait.max.ms: \"100\" }",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
 ];
 
@@ -170,7 +170,7 @@ const REGISTRY_KEY: OptionSpec = OptionSpec {
     kind: OptionKind::Url(&["http", "https"]),
     doc: "The schema registry of keys. Known, but not supported yet.",
     example: "http://registry:8081",
-    ..PLAIN
+    ..OptionSpec::PLAIN
 };
 
 const REGISTRY_VALUE: OptionSpec = OptionSpec {
@@ -178,7 +178,7 @@ const REGISTRY_VALUE: OptionSpec = OptionSpec {
     kind: OptionKind::Url(&["http", "https"]),
     doc: "The schema registry of values. Known, but not supported yet.",
     example: "http://registry:8081",
-    ..PLAIN
+    ..OptionSpec::PLAIN
 };
 
 const SINK: [OptionSpec; 8] = [
@@ -189,7 +189,7 @@ const SINK: [OptionSpec; 8] = [
         doc: "Who must have a record before it counts: all in-sync replicas. With less a record could be lost with its leader, which kpipe does \
               not promise.",
         example: "all",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "compression",
@@ -197,7 +197,7 @@ const SINK: [OptionSpec; 8] = [
         default: Some("none"),
         doc: "How batches are compressed.",
         example: "zstd",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "linger",
@@ -205,7 +205,7 @@ const SINK: [OptionSpec; 8] = [
         default: Some("5ms"),
         doc: "How long a record may wait for others to go in one batch with it.",
         example: "20ms",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "topic.create",
@@ -213,35 +213,35 @@ const SINK: [OptionSpec; 8] = [
         default: Some("false"),
         doc: "Whether topics that do not exist are created. Otherwise they are an error.",
         example: "true",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "topic.partitions",
         kind: OptionKind::Integer { min: 1, max: 10_000 },
         doc: "Partitions of created topics; the broker's default if not given.",
         example: "12",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "topic.replication",
         kind: OptionKind::Integer { min: 1, max: 100 },
         doc: "Replicas of created topics; the broker's default if not given.",
         example: "3",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "topic.config",
         kind: OptionKind::Map(&[]),
         doc: "Settings of created topics, by Kafka's names.",
         example: "{ retention.ms: \"604800000\" }",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "client",
         kind: OptionKind::Map(SINK_CLIENT),
         doc: "Settings of librdkafka, by its own names. What delivery hangs on is not among them.",
         example: "{ batch.size: \"262144\" }",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
 ];
 

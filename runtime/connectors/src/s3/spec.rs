@@ -48,17 +48,6 @@ kcql: |
 
 static OPTIONS: [OptionSpec; 22] = files::join(STORE, files::OPTIONS);
 
-const PLAIN: OptionSpec = OptionSpec {
-    path: "",
-    kind: OptionKind::Text,
-    required: false,
-    default: None,
-    secret: false,
-    change: ChangeKind::Restart,
-    doc: "",
-    example: "",
-};
-
 const STORE: [OptionSpec; 7] = [
     OptionSpec {
         path: "endpoint",
@@ -66,14 +55,14 @@ const STORE: [OptionSpec; 7] = [
         change: ChangeKind::NewLayout,
         doc: "The address of the store. AWS in `region` by default.",
         example: "https://minio.example:9000",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "region",
         doc: "The region that requests are signed for. By default that of the environment (`AWS_REGION`, the shared configuration files, the \
               machine's metadata); with an endpoint `us-east-1`.",
         example: "eu-central-1",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "path_style",
@@ -81,33 +70,33 @@ const STORE: [OptionSpec; 7] = [
         doc: "Whether the bucket stands in the path (`host/bucket/key`) or in the host name (`bucket.host/key`). True by default where an endpoint \
               is given, else false.",
         example: "true",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "credentials.access_key",
         doc: "The access key. Without it the standard chain is asked: environment, shared files, web identity, container, machine.",
         example: "orders-writer",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "credentials.secret_key",
         secret: true,
         doc: "The secret key that belongs to the access key.",
         example: "\"${env:S3_SECRET_KEY}\"",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "credentials.session_token",
         secret: true,
         doc: "The session token of temporary credentials.",
         example: "\"${env:S3_SESSION_TOKEN}\"",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
     OptionSpec {
         path: "tls.ca",
         kind: OptionKind::Path,
         doc: "A PEM file of certificates that the store's certificate is checked against, instead of the system's.",
         example: "/etc/ssl/private-ca.pem",
-        ..PLAIN
+        ..OptionSpec::PLAIN
     },
 ];
