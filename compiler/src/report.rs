@@ -130,7 +130,8 @@ impl Entry {
         self
     }
 
-    /// An edit that may be meant, in place of `written`. It is only shown where the file has this text at the place, letter by letter.
+    /// An edit that may be meant, in place of `written`. It is only shown where the file has this text at the place, letter by letter; marks
+    /// may stand around it.
     #[must_use]
     pub fn suggest(mut self, at: Location, written: impl Into<String>, replacement: impl Into<String>) -> Self {
         let edit = Edit { at, replacement: replacement.into() };
@@ -183,13 +184,19 @@ impl Entry {
             secondary: labels.collect(),
             help: self.diagnostic.help().map(|help| help.to_string()),
             fixes: self.fixes.clone(),
-            suggestions: self
-                .suggestions
-                .iter()
-                .filter(|one| sources.text(one.edit.at) == one.written)
-                .map(|one| one.edit.clone())
-                .collect(),
+            suggestions: self.suggestions.iter().filter_map(|one| one.edit_in(sources)).collect(),
         }
+    }
+}
+
+impl Suggestion {
+    /// The edit where its text stands, alone or once within marks or a longer text; none where it does not.
+    fn edit_in(&self, sources: &Sources) -> Option<Edit> {
+        let mut found = sources.text(self.edit.at).match_indices(&self.written);
+        let (start, _) = found.next().filter(|_| found.next().is_none())?;
+        let start = self.edit.at.span.start + start;
+        let at = Location::new(self.edit.at.file, Span::new(start, start + self.written.len()));
+        Some(Edit { at, replacement: self.edit.replacement.clone() })
     }
 }
 
@@ -210,6 +217,13 @@ impl Report {
     pub fn append(&mut self, other: Report) {
         self.entries.extend(other.entries);
         self.secrets.extend(other.secrets);
+    }
+
+    /// One more label of the diagnostic that was added as the entry with this index.
+    pub fn label(&mut self, index: usize, at: Location, text: impl Into<String>) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.labels.push((at, text.into()));
+        }
     }
 
     /// Never shows the text at this place.
@@ -494,7 +508,11 @@ mod tests {
         let (sources, first, _) = sources();
         let at = Location::new(first, Span::new(0, 3));
         let suggested = |written: &str| Entry::new(first, tab(1)).suggest(at, written, "two").view(&sources).suggestions.len();
-        assert_eq!((suggested("one"), suggested("ONE"), suggested("on")), (1, 0, 0));
+        assert_eq!((suggested("one"), suggested("ONE"), suggested("onety")), (1, 0, 0));
+        let marked = Location::new(first, Span::new(0, 7));
+        let view = Entry::new(first, tab(1)).suggest(marked, "two", "2").view(&sources);
+        assert_eq!(view.suggestions, [Edit { at: Location::new(first, Span::new(4, 7)), replacement: "2".to_owned() }], "within");
+        assert!(Entry::new(first, tab(1)).suggest(marked, "o", "0").view(&sources).suggestions.is_empty(), "which of them?");
         let mut report = Report::default();
         report.push(Entry::new(first, tab(1)).suggest(at, "one", "two"));
         report.mask(at);

@@ -8,13 +8,14 @@ use crate::excerpt::{excerpt, shown};
 use crate::keyword::{Keyword, clause_keywords, near};
 use crate::labels::{self, one_of};
 use crate::limits::EXCERPT_CHARS_MAX;
+use crate::repair;
 use crate::rules::Rule;
 use crate::segment::span_of;
 use crate::span::Span;
 use crate::token::{Token, TokenKind};
 
 /// Why a clause does not fit its rule.
-pub(crate) fn explain(clause: &Clause<'_>, error: &pest::error::Error<Rule>) -> SyntaxError {
+pub(crate) fn explain(clause: &Clause<'_>, rule: Rule, error: &pest::error::Error<Rule>) -> SyntaxError {
     let offset = match error.location {
         InputLocation::Pos(position) | InputLocation::Span((position, _)) => clause.span().start + position,
     };
@@ -23,7 +24,7 @@ pub(crate) fn explain(clause: &Clause<'_>, error: &pest::error::Error<Rule>) -> 
         ErrorVariant::ParsingError { positives, .. } => positives,
         ErrorVariant::CustomError { .. } => &[],
     };
-    Stop { clause, at, rules }.explain()
+    Stop { clause, rule, at, rules }.explain()
 }
 
 /// A clause that is known and not built.
@@ -36,6 +37,8 @@ pub(crate) fn clause_not_yet(clause: &Clause<'_>, words: &str) -> SyntaxError {
 /// A place in a clause where no rule goes on.
 struct Stop<'c> {
     clause: &'c Clause<'c>,
+    /// What was read.
+    rule: Rule,
     /// The token that does not fit; one past the last if the clause is too short.
     at: usize,
     /// What would fit.
@@ -47,6 +50,7 @@ impl Stop<'_> {
         self.trailing_comma()
             .or_else(|| self.unclosed_parenthesis())
             .or_else(|| self.distinct())
+            .or_else(|| repair::misspelt(self.clause, self.rule, self.at))
             .or_else(|| self.missing_value())
             .or_else(|| self.starred_name())
             .or_else(|| self.operator())
@@ -252,7 +256,7 @@ impl Stop<'_> {
         };
         let nearest =
             one_of(&near.iter().map(|keyword| format!("`{keyword}`")).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>());
-        Some(SyntaxError::MisspeltKeyword { word: excerpt(word), nearest, span: token.span, replacement })
+        Some(SyntaxError::MisspeltKeyword { word: excerpt(word), what: "KCQL clause", nearest, span: token.span, replacement })
     }
 
     fn leftover(&self, token: Token) -> SyntaxError {

@@ -88,11 +88,13 @@ pub enum SyntaxError {
         span: Span,
     },
     /// A keyword with a typing mistake.
-    #[error("`{word}` is not a KCQL clause")]
+    #[error("`{word}` is not a {what}")]
     #[diagnostic(code(KP0107))]
     MisspeltKeyword {
         /// As written.
         word: String,
+        /// `KCQL clause`, `keyword`.
+        what: &'static str,
         /// The near keywords, joined with "or".
         nearest: String,
         /// The word.

@@ -174,7 +174,7 @@ pub(crate) fn near<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>
 }
 
 /// Edits between two words: insert, delete, replace, swap neighbours.
-fn distance(left: &str, right: &str) -> usize {
+pub(crate) fn distance(left: &str, right: &str) -> usize {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     if left.len().abs_diff(right.len()) > 1 + KEYWORD_BYTES_MAX / 4 {
         return usize::MAX;

@@ -12,6 +12,7 @@
 //! | `clauses` | one file a clause: its grammar rule's pairs to a node, the node to text |
 //! | `expr` | expressions and how they are printed |
 //! | `options` | the table of clauses that are only a keyword and a value |
+//! | `repair` | misspelt words of expressions, found by reading the clause with the word that is near |
 //! | `diagnose` | from the place where the grammar stopped to the mistake that was made |
 //! | `print` | the canonical form of a statement |
 //! | `format` | the canonical layout of a text, comments kept |
@@ -31,6 +32,7 @@ mod lexical;
 pub mod limits;
 mod options;
 mod print;
+mod repair;
 mod report;
 mod rules;
 mod segment;

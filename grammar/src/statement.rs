@@ -76,7 +76,7 @@ fn misspelt(source: &str, token: Token, candidates: &[&'static str]) -> Option<S
     let replacement = (near.len() == 1).then(|| (*first).to_owned());
     let quoted: Vec<String> = near.iter().map(|keyword| format!("`{keyword}`")).collect();
     let nearest = one_of(&quoted.iter().map(String::as_str).collect::<Vec<_>>());
-    Some(SyntaxError::MisspeltKeyword { word: excerpt(word), nearest, span: token.span, replacement })
+    Some(SyntaxError::MisspeltKeyword { word: excerpt(word), what: "KCQL clause", nearest, span: token.span, replacement })
 }
 
 /// `UPSERT PK a, b INTO t`.

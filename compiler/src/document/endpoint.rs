@@ -309,7 +309,7 @@ impl<'a> Context<'a> {
             let layer = Layer { key: own.key, node: own.node, prefix: own.prefix, origin: own.origin, other: &[] };
             layers.lay(self, here, layer, Some("use"));
         }
-        let meant: Vec<String> = layers.strays.iter().filter_map(|stray| self.stray(here, homes, stray)).collect();
+        let meant: Vec<String> = layers.strays.iter().flat_map(|stray| self.stray(here, homes, stray)).collect();
         let mut reader = OptionReader::new(chosen, meant);
         for spec in here.specs {
             match layers.written.get(spec.path) {
@@ -414,7 +414,9 @@ impl<'c, 'n> OptionReader<'c, 'n> {
     }
 
     fn missing(&mut self, context: &mut Context<'_>, spec: &'static OptionSpec) {
-        if self.meant.iter().any(|meant| meant == spec.path) {
+        // Below a misspelt mapping nothing is known either.
+        let below = |meant: &String| spec.path.strip_prefix(meant.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if self.meant.iter().any(below) {
             self.document.absent.insert(spec.path.to_owned());
         } else if let Some(value) = default_value(spec) {
             self.document.options.0.insert(spec.path.to_owned(), value);

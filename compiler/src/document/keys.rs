@@ -177,18 +177,18 @@ const NOT_YET: &[&str] = &["registry", "transforms", "tests", "commit", "envelop
 impl Context<'_> {
     /// Says what is wrong with a key that nobody reads. `here` is its home, `homes` are all of the document.
     ///
-    /// Gives the path that it surely meant: nobody has to say that it is missing.
-    pub(super) fn stray(&mut self, here: Home<'_>, homes: &[Home<'_>], stray: &Stray<'_>) -> Option<String> {
+    /// Gives the paths that it may have meant: nobody has to say that one of them is missing, and nobody knows what it would be.
+    pub(super) fn stray(&mut self, here: Home<'_>, homes: &[Home<'_>], stray: &Stray<'_>) -> Vec<String> {
         let full = join(here.base, &stray.prefix);
         if NOT_YET.contains(&stray.key.as_ref()) {
             let what = format!("`{}`", join(&full, &stray.key));
             let help = format!("remove it; {}", allowed(here, &stray.prefix));
             self.error(stray.at, DocumentError::NotYet { what, span: stray.at.span, help });
-            return None;
+            return Vec::new();
         }
         if let Some(error) = self.wrong_level(here, homes, stray, &full) {
             self.error(stray.at, error);
-            return None;
+            return Vec::new();
         }
         let Meant { label, key: meant, fix } = self.meant(here, stray);
         let error = DocumentError::UnknownKey {
@@ -198,7 +198,8 @@ impl Context<'_> {
             span: stray.at.span,
             help: said_in_kcql(here, stray).map_or_else(|| allowed(here, &stray.prefix), str::to_owned),
         };
-        let path = meant.as_ref().map(|key| join(&stray.prefix, key));
+        let several: &[String] = if let Fix::OneOf(keys) = &fix { keys } else { &[] };
+        let paths = meant.iter().chain(several).map(|key| join(&stray.prefix, key)).collect();
         let entry = Entry::new(stray.at.file, error);
         // A part of a path in a profile, and a key that came through an alias, stand for more than themselves.
         let is_whole = self.sources.text(stray.at).trim_matches(['"', '\'']) == stray.key;
@@ -206,7 +207,7 @@ impl Context<'_> {
             Fix::Certain => meant.filter(|_| is_whole).into_iter().fold(entry, |entry, key| entry.fix(stray.at, key)),
             Fix::OneOf(keys) => keys.into_iter().fold(entry, |entry, key| entry.suggest(stray.at, stray.key.as_ref(), key)),
         });
-        path
+        paths
     }
 
     /// What a key may have meant.

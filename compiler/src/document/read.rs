@@ -130,7 +130,7 @@ impl<'a> Context<'a> {
             self.choose(role, written, shared, named)
         });
         let homes: Vec<Home<'_>> = std::iter::once(HOME).chain(chosen.iter().flatten().map(Chosen::home)).collect();
-        let meant: Vec<String> = keys.strays.iter().filter_map(|stray| self.stray(HOME, &homes, stray)).collect();
+        let meant: Vec<String> = keys.strays.iter().flat_map(|stray| self.stray(HOME, &homes, stray)).collect();
         self.required(&keys, &meant, root, start);
         self.version(&keys);
         let (name, kcql) = (self.name(&keys), self.kcql(&keys));

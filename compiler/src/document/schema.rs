@@ -8,9 +8,10 @@ use super::SchemaDoc;
 use super::context::{Absent, Context};
 use super::error::DocumentError;
 use crate::plan::{DataType, Field, Schema};
+use crate::report::Entry;
 use crate::schema::{DEPTH_MAX, FIELDS_MAX, SchemaFileError, from_file, parse_type};
 use crate::sources::Location;
-use crate::yaml::{Entry, Node, Value};
+use crate::yaml::{Entry as YamlEntry, Node, Value};
 
 /// The fields read so far and where they stand.
 #[derive(Default)]
@@ -68,7 +69,7 @@ impl Context<'_> {
         }
     }
 
-    fn schema_fields(&mut self, fields: &mut Fields, entries: &[Entry], at: Location) -> Result<Schema, Absent> {
+    fn schema_fields(&mut self, fields: &mut Fields, entries: &[YamlEntry], at: Location) -> Result<Schema, Absent> {
         if entries.is_empty() {
             self.schema_error(at, "a schema has at least one field".to_owned(), "no field", None);
             return Err(Absent);
@@ -125,7 +126,15 @@ impl Context<'_> {
                     let map = resolved.map.unwrap_or_else(|| self.map(node, scalar));
                     let at = map.locate(Span::new(error.start.min(resolved.text.len()), error.end.min(resolved.text.len())));
                     let at = if at.span.is_empty() { node.place() } else { at };
-                    self.schema_error(at, error.to_string(), "in this type", error.kind.help());
+                    let what = DocumentError::Schema {
+                        what: error.to_string(),
+                        span: at.span,
+                        label: "in this type".to_owned(),
+                        help: error.kind.help(),
+                    };
+                    let written = resolved.text.get(error.start..error.end).unwrap_or_default();
+                    let entry = Entry::new(at.file, what);
+                    self.report.push(error.kind.nearest().into_iter().fold(entry, |entry, near| entry.suggest(at, written, near)));
                     Absent
                 })
             }
@@ -150,7 +159,7 @@ impl Context<'_> {
 }
 
 /// A type that ends inside its brackets, and the keys after it that complete it: how many entries they are, and where they stand.
-fn cut_off_type(entries: &[Entry]) -> Option<(usize, Location)> {
+fn cut_off_type(entries: &[YamlEntry]) -> Option<(usize, Location)> {
     let open = |text: &str| text.matches(['(', '<']).count() as isize - text.matches([')', '>']).count() as isize;
     let (first, rest) = entries.split_first()?;
     let mut depth = open(&first.value.scalar().filter(|scalar| scalar.is_plain())?.text);

@@ -19,6 +19,7 @@ mod scope;
 mod select;
 mod setting;
 mod store_as;
+mod unknown;
 mod unsampled;
 mod value;
 mod with_converter;
@@ -131,8 +132,8 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
     }
     let mut row = Row::new(format?);
     let filter = match filter {
-        Some(filter) => Some(expr::condition(scope, &mut row, filter, "WHERE")?),
-        None => None,
+        Some(filter) => expr::condition(scope, &mut row, filter, "WHERE").map(Some),
+        None => Some(None),
     };
     let project = select::select(scope, &mut row, select);
     let tail = match scope.sink.kind {
@@ -165,7 +166,7 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
         }
     };
     let decode = Decode { format: row.format, columns: row.columns };
-    Some(Route { statement: statement.to_string(), from: source?, decode, filter, project: project?, tail })
+    Some(Route { statement: statement.to_string(), from: source?, decode, filter: filter?, project: project?, tail })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::scope::{Label, Scope};
 use crate::catalog::MetadataColumn;
 use crate::near::one_of;
 use crate::plan::{DataType, Expr, TimeUnit, ValueFormat};
-use crate::schema::{FieldError, find, type_text};
+use crate::schema::{find, type_text};
 
 /// What a path is resolved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,12 +167,17 @@ impl Scope<'_> {
 
     /// The field whose path begins at `skip`.
     fn resolve_field(&mut self, row: &mut Row, path: &Reference, skip: usize, purpose: Purpose) -> Option<Resolved> {
+        if row.wrong.contains(&path.names[0]) && path.names.len() == 1 {
+            self.fail();
+            return None;
+        }
         if row.format != ValueFormat::Json {
             let format = if row.format == ValueFormat::Text { "text" } else { "bytes" };
             let error = ResolveError::NoFields { field: path.text(), format, source_name: self.source_name() };
-            let labels =
-                [(path.at, "a field of the value".to_owned()), (self.source_at("value.format"), "values are read here".to_owned())];
-            self.error(error, labels);
+            let near = self.near_metadata(&path.names[0], purpose);
+            let label = near.as_ref().map_or_else(|| "a field of the value".to_owned(), |near| format!("did you mean `{near}`?"));
+            let labels = vec![(path.at, label), (self.source_at("value.format"), "values are read here".to_owned())];
+            self.error_suggesting(error, labels, &path.names[0], near);
             return None;
         }
         let names = &path.names[skip..];
@@ -182,7 +187,7 @@ impl Scope<'_> {
                 match find(schema.fields, &plain) {
                     Ok(found) => found,
                     Err(error) => {
-                        self.unknown_field(path, skip, error);
+                        self.unknown_field(path, skip, error, purpose);
                         return None;
                     }
                 }
@@ -249,47 +254,10 @@ impl Scope<'_> {
         self.error(ResolveError::NotATime { field, data_type: shown, help }, labels);
     }
 
-    /// M6: the wrong name, the near one, and where the fields come from.
-    fn unknown_field(&mut self, path: &Reference, skip: usize, error: FieldError) {
-        match error {
-            FieldError::Unknown { part, nearest, count } => {
-                let above = path.names[skip..skip + part].join(".");
-                let owner = format!("`{}`", if above.is_empty() { &self.from } else { &above });
-                let label = match &nearest {
-                    Some((name, data_type)) => format!("did you mean `{name}` ({data_type})?"),
-                    None => "no such field".to_owned(),
-                };
-                let help = self.schema.as_ref().filter(|_| above.is_empty()).map(|schema| field_list(schema.fields, count));
-                let mut labels = vec![(path.part_at(skip + part), label)];
-                labels.extend(self.declared_at());
-                let field = path.names[skip + part].clone();
-                let near = nearest.map(|(name, _)| name).filter(|name| is_bare(name));
-                self.error_suggesting(ResolveError::UnknownField { owner, field: field.clone(), help }, labels, &field, near.as_deref());
-            }
-            FieldError::NotAStruct { part, data_type } => {
-                let mut labels = vec![(path.part_at(skip + part), data_type.clone())];
-                labels.extend(self.declared_at());
-                let field = path.names[skip..=skip + part].join(".");
-                self.error(ResolveError::NotAStruct { field, data_type }, labels);
-            }
-        }
-    }
-
     /// Where the fields come from.
     pub(super) fn declared_at(&self) -> Option<Label> {
         self.schema.as_ref().map(|schema| (schema.at, schema.origin.clone()))
     }
-}
-
-/// True for a name that needs no marks wherever it stands.
-fn is_bare(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn field_list(fields: &[crate::plan::Field], count: usize) -> String {
-    let shown: Vec<&str> = fields.iter().take(9).map(|field| field.name.as_str()).collect();
-    let more = if count > shown.len() { format!(" and {} more", count - shown.len()) } else { String::new() };
-    format!("the fields are {}{more}", shown.join(", "))
 }
 
 /// The metadata column of this name.

@@ -8,6 +8,8 @@ pub(super) struct Row {
     pub(super) format: ValueFormat,
     pub(super) columns: Vec<DecodeColumn>,
     pub(super) outputs: Vec<Output>,
+    /// Columns of the SELECT that are wrong, which was said: nobody knows what they would be.
+    pub(super) wrong: Vec<String>,
 }
 
 /// One column of the SELECT.
@@ -37,7 +39,7 @@ pub(super) struct Resolved {
 
 impl Row {
     pub(super) fn new(format: ValueFormat) -> Self {
-        Self { format, columns: Vec::new(), outputs: Vec::new() }
+        Self { format, columns: Vec::new(), outputs: Vec::new(), wrong: Vec::new() }
     }
 
     /// The index of a column to decode; the same path as the same type is decoded once.

@@ -1,5 +1,7 @@
 //! What every clause needs while a pipeline is lowered.
 
+use std::collections::BTreeMap;
+
 use kpipe_grammar::span::Span;
 use miette::Diagnostic;
 
@@ -53,6 +55,8 @@ pub(super) struct Scope<'a> {
     pub(super) from: String,
     /// The schema that samples showed.
     pub(super) sampled: Option<&'a Schema>,
+    /// Fields that there are not, and where the report says so.
+    pub(super) unknown_fields: BTreeMap<String, usize>,
     report: &'a mut Report,
     failed: bool,
     unknown: bool,
@@ -65,7 +69,18 @@ impl<'a> Scope<'a> {
         let sink = document.sink.connector.sink.as_ref()?;
         let absent = |endpoint: &EndpointDoc, paths: &[&str]| paths.iter().any(|path| endpoint.absent.contains(*path));
         let unknown = absent(&document.source, &SOURCE_OPTIONS) || absent(&document.sink, &SINK_OPTIONS);
-        Some(Self { document, source, sink, schema: None, from: String::new(), sampled, report, failed: false, unknown })
+        Some(Self {
+            document,
+            source,
+            sink,
+            schema: None,
+            from: String::new(),
+            sampled,
+            unknown_fields: BTreeMap::new(),
+            report,
+            failed: false,
+            unknown,
+        })
     }
 
     /// Where a part of the KCQL text stands.
@@ -124,10 +139,34 @@ impl<'a> Scope<'a> {
         written: &str,
         near: Option<&str>,
     ) {
-        self.failed = true;
         let first = labels.first().map(|(at, _)| *at);
+        let edits = first.zip(near).map(|(at, near)| (at, written.to_owned(), near.to_owned()));
+        self.error_with_choices(diagnostic, labels, edits);
+    }
+
+    /// Reports a mistake with edits to choose from: where, what stands there, and what would stand there. Gives its place in the report.
+    pub(super) fn error_with_choices(
+        &mut self,
+        diagnostic: impl Diagnostic + Send + Sync + 'static,
+        labels: Vec<Label>,
+        edits: impl IntoIterator<Item = (Location, String, String)>,
+    ) -> usize {
+        self.failed = true;
         let entry = self.entry(diagnostic, labels);
-        self.report.push(first.zip(near).into_iter().fold(entry, |entry, (at, near)| entry.suggest(at, written, near)));
+        self.report.push(edits.into_iter().fold(entry, |entry, (at, written, near)| entry.suggest(at, written, near)));
+        self.report.entries().len() - 1
+    }
+
+    /// The statement is wrong, which was said elsewhere.
+    pub(super) fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// An unknown field is said once, whatever uses it: true if it was said before, and then with this place too.
+    pub(super) fn said_before(&mut self, path: &str, at: Location) -> bool {
+        let Some(index) = self.unknown_fields.get(path) else { return false };
+        self.report.label(*index, at, "here too");
+        true
     }
 
     /// True if a mistake was reported.

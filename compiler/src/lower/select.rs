@@ -133,7 +133,10 @@ fn all(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, fiel
 }
 
 fn column(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, name: String, path: &Reference) -> bool {
-    let Some(resolved) = scope.resolve(row, path, Purpose::Output) else { return false };
+    let Some(resolved) = scope.resolve(row, path, Purpose::Output) else {
+        row.wrong.push(name);
+        return false;
+    };
     if is_taken(scope, row, &name, path.at) {
         return false;
     }
@@ -143,7 +146,10 @@ fn column(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, n
 }
 
 fn computed(scope: &mut Scope<'_>, row: &mut Row, columns: &mut Vec<Projection>, name: String, written: &Spanned<Written>) -> bool {
-    let Some(typed) = expr::value(scope, row, written) else { return false };
+    let Some(typed) = expr::value(scope, row, written) else {
+        row.wrong.push(name);
+        return false;
+    };
     let at = scope.at(written.span);
     if is_taken(scope, row, &name, at) {
         return false;

@@ -37,6 +37,9 @@ pub enum TypeErrorKind {
     /// `timestamp(9)`.
     #[error("a timestamp has 3 (milliseconds) or 6 (microseconds) digits of a second")]
     Timestamp,
+    /// `bigint not nul`.
+    #[error("expected `not null`")]
+    NotNull,
     /// Something else than this should stand here.
     #[error("expected {0}")]
     Expected(&'static str),
@@ -46,6 +49,16 @@ pub enum TypeErrorKind {
 }
 
 impl TypeErrorKind {
+    /// What would stand in the place of the wrong part, if it is a word with a typing mistake.
+    #[must_use]
+    pub fn nearest(&self) -> Option<&'static str> {
+        match self {
+            Self::Unknown { nearest, .. } => nearest.filter(|nearest| !nearest.contains(['(', '<'])),
+            Self::NotNull => Some("not null"),
+            Self::Unsupported(_) | Self::Decimal | Self::Timestamp | Self::Expected(_) | Self::TooDeep => None,
+        }
+    }
+
     /// What to write instead.
     #[must_use]
     pub fn help(&self) -> Option<String> {
@@ -54,6 +67,7 @@ impl TypeErrorKind {
             Self::Unknown { nearest: None, .. } | Self::Unsupported(_) => Some(format!("types: {}", NAMES.join(", "))),
             Self::Decimal => Some("for example `decimal(12,2)`".to_owned()),
             Self::Timestamp => Some("write `timestamp` or `timestamp(6)`".to_owned()),
+            Self::NotNull => Some("write `not null`, or nothing where the field may be missing".to_owned()),
             Self::Expected(_) | Self::TooDeep => None,
         }
     }
@@ -137,9 +151,17 @@ impl<'a> Reader<'a> {
         if word.eq_ignore_ascii_case("not") {
             let (null, _) = self.word();
             if !null.eq_ignore_ascii_case("null") {
-                return Err(fail(TypeErrorKind::Expected("`not null`"), start, self.at));
+                return Err(fail(TypeErrorKind::NotNull, start, self.at));
             }
             return Ok((data_type, false));
+        }
+        if is_near(word, "not") || is_near(word, "null") {
+            let (next, _) = self.word();
+            let end = if next.is_empty() { start + word.len() } else { self.at };
+            if is_near(next, "null") || next.is_empty() && !word.eq_ignore_ascii_case("null") {
+                return Err(fail(TypeErrorKind::NotNull, start, end));
+            }
+            self.at = start + word.len();
         }
         if !word.eq_ignore_ascii_case("null") {
             self.at = before;
@@ -275,6 +297,11 @@ pub(super) fn list(data_type: DataType, nullable: bool) -> DataType {
     DataType::List(Box::new(Field { name: "element".to_owned(), data_type, nullable }))
 }
 
+/// True for a word that is another one with a typing mistake.
+fn is_near(word: &str, other: &str) -> bool {
+    !word.is_empty() && strsim::damerau_levenshtein(&word.to_ascii_lowercase(), other) <= 1
+}
+
 fn bare(name: &'static str) -> &'static str {
     name.split(['(', '<']).next().unwrap_or(name)
 }
@@ -353,7 +380,10 @@ mod tests {
         assert_eq!(error("decimal(3,5)").0, TypeErrorKind::Decimal);
         assert_eq!(error("timestamp(9)"), (TypeErrorKind::Timestamp, "timestamp(9)"));
         assert_eq!(error("map<string, int>"), (TypeErrorKind::Unsupported("map".to_owned()), "map"));
-        assert_eq!(error("int not"), (TypeErrorKind::Expected("`not null`"), "not"));
+        assert_eq!(error("int not"), (TypeErrorKind::NotNull, "not"));
+        for text in ["mot null", "not nul", "no null", "not", "nut null", "nto null", "nott null"] {
+            assert_eq!(error(&format!("int {text}")), (TypeErrorKind::NotNull, text), "{text}");
+        }
         assert_eq!(error("int unsigned").1, "unsigned");
         assert_eq!(error("").0, TypeErrorKind::Expected("a type"));
         assert_eq!(error("array").0, TypeErrorKind::Expected("`<`, as in `array<string>`"));

@@ -67,7 +67,7 @@ impl<'t> Clause<'t> {
                 Some(pair) => pair.into_inner(),
                 None => pairs,
             }),
-            Err(error) => Err(diagnose::explain(self, &error)),
+            Err(error) => Err(diagnose::explain(self, rule, &error)),
         }
     }
 

@@ -74,12 +74,13 @@ impl Typer<'_, '_> {
     pub(super) fn call(&mut self, name: &Spanned<String>, args: &[Spanned<Written>]) -> Option<Made> {
         let at = self.scope.at(name.span);
         let Some(function) = functions::find(&name.node) else {
-            let found = near(&name.node, FUNCTIONS.iter().map(|function| function.name));
-            let help = match found[..] {
-                [] => "`kpipe help kcql functions` lists them".to_owned(),
-                _ => format!("did you mean {}?", one_of(found)),
+            let found = near(&name.node, FUNCTIONS.iter().map(|function| function.name).chain(CALLED));
+            let label = match found[..] {
+                [] => "no such function".to_owned(),
+                _ => format!("did you mean {}?", one_of(found.iter().copied())),
             };
-            self.scope.error(ExprError::UnknownFunction { name: name.node.clone(), help }, [(at, "no such function".to_owned())]);
+            let edits: Vec<_> = found.iter().map(|near| (at, name.node.clone(), (*near).to_owned())).collect();
+            self.scope.error_with_choices(ExprError::UnknownFunction { name: name.node.clone() }, vec![(at, label)], edits);
             return None;
         };
         let (least, most) = (function.params.len() - function.optional, function.params.len());
@@ -178,6 +179,9 @@ impl Typer<'_, '_> {
         None
     }
 }
+
+/// Keywords that stand before a parenthesis, as functions do.
+const CALLED: [&str; 4] = ["NOT", "AND", "OR", "IN"];
 
 /// `2 values`, `2 or 3 values`, `1 value or more`.
 fn count(least: usize, most: usize, variadic: bool) -> String {

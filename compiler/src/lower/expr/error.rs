@@ -51,12 +51,10 @@ pub(in crate::lower) enum ExprError {
     },
     /// `uper(a)`.
     #[error("there is no function `{name}`")]
-    #[diagnostic(code(KP0434), help("{help}"))]
+    #[diagnostic(code(KP0434), help("`kpipe help kcql functions` lists them"))]
     UnknownFunction {
         /// As written.
         name: String,
-        /// Near ones, or where to look.
-        help: String,
     },
     /// `upper(a, b)`.
     #[error("`{name}` takes {expected}, found {found}")]

@@ -129,7 +129,9 @@ fn places_fall_back_to_what_is_above() {
 #[test]
 fn one_mistake_is_one_message() {
     let cases = [
-        ("INSERT INTO lake SELECT nope FROM t PARTITIONBY nope", 2),
+        ("INSERT INTO lake SELECT nope FROM t PARTITIONBY nope", 1),
+        ("INSERT INTO lake SELECT upper(nope) AS b FROM t WHERE nope = 'x' PARTITIONBY b; INSERT INTO pond SELECT nope FROM u", 1),
+        ("INSERT INTO lake SELECT a, uper('x') AS b FROM t PARTITIONBY b", 1),
         ("INSERT INTO Lake SELECT * FROM t", 1),
         ("INSERT INTO lake SELECT * FROM t STOREAS PARKET PARTITIONBY _date.daily", 1),
         ("INSERT INTO lake SELECT a, nope FROM t STOREAS PARQUET", 1),

@@ -486,7 +486,7 @@ fn fields_that_the_schema_has_not() {
         r#"
         error KP0401: `t` has no field `nmae`
           8:27 "nmae" did you mean `name` (string)?
-          4:57 "{ id: bigint, name: string }" the fields are declared here
+          4:71 "name" `name` is declared here
           help: the fields are id, name
         "#,
     );
@@ -508,7 +508,7 @@ fn fields_that_the_schema_has_not() {
         r#"
         error KP0401: `meta` has no field `sit`
           8:32 "sit" did you mean `site` (string)?
-          4:57 "{ id: bigint, meta: { site: string } }" the fields are declared here
+          4:79 "site" `site` is declared here
         "#,
     );
     says(
