@@ -78,8 +78,16 @@ impl Task {
 
     /// Runs until it is asked to stop, the source ends or something fails for this task.
     pub(crate) fn run(mut self) -> Result<TaskEnd, ConnectorError> {
+        loop {
+            if let Some(end) = self.step().transpose() {
+                return self.ended(end);
+            }
+        }
+    }
+
+    /// What is left to do when a step gave an end.
+    pub(crate) fn ended(mut self, end: Result<TaskEnd, ConnectorError>) -> Result<TaskEnd, ConnectorError> {
         // What fails while the end of a failure is awaited is its consequence.
-        let end = self.turn();
         let end = end.map_err(|error| self.failure.take().unwrap_or(error));
         if !matches!(end, Ok(TaskEnd::Complete)) {
             self.tail.abandon();
@@ -87,35 +95,35 @@ impl Task {
         end
     }
 
-    fn turn(&mut self) -> Result<TaskEnd, ConnectorError> {
-        loop {
-            let now = self.now();
-            let pace = self.tail.pace(now, self.is_idle);
-            self.advance(now, pace.ack_wait)?;
-            if let Some(end) = self.stop(now)? {
-                return Ok(end);
-            }
-            let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
-            let poll_wait = if self.desk.is_quiet() { pace.poll_wait } else { pace.poll_wait.min(POLL_WAIT_ACKS) };
-            let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
-            let event = match self.source.poll(poll_wait, accept) {
-                // It may say so again while what was read before is being finished.
-                Err(_) if self.failure.is_some() => {
-                    self.setup.env.clock.pause(POLL_WAIT_ACKS);
-                    SourceEvent::Idle
-                }
-                Err(error) if lets_finish(&error) => {
-                    self.start_failing(error)?;
-                    SourceEvent::Idle
-                }
-                polled => polled?,
-            };
-            self.is_idle = matches!(event, SourceEvent::Idle);
-            match self.handle(event) {
-                Err(error) if error.kind == ErrorKind::Data && self.failure.is_none() => self.start_failing(error)?,
-                handled => handled?,
-            }
+    /// One turn of the loop: what is under way goes on, then the source is polled once.
+    pub(crate) fn step(&mut self) -> Result<Option<TaskEnd>, ConnectorError> {
+        let now = self.now();
+        let pace = self.tail.pace(now, self.is_idle);
+        self.advance(now, pace.ack_wait)?;
+        if let Some(end) = self.stop(now)? {
+            return Ok(Some(end));
         }
+        let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
+        let poll_wait = if self.desk.is_quiet() { pace.poll_wait } else { pace.poll_wait.min(POLL_WAIT_ACKS) };
+        let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
+        let event = match self.source.poll(poll_wait, accept) {
+            // It may say so again while what was read before is being finished.
+            Err(_) if self.failure.is_some() => {
+                self.setup.env.clock.pause(POLL_WAIT_ACKS);
+                SourceEvent::Idle
+            }
+            Err(error) if lets_finish(&error) => {
+                self.start_failing(error)?;
+                SourceEvent::Idle
+            }
+            polled => polled?,
+        };
+        self.is_idle = matches!(event, SourceEvent::Idle);
+        match self.handle(event) {
+            Err(error) if error.kind == ErrorKind::Data && self.failure.is_none() => self.start_failing(error)?,
+            handled => handled?,
+        }
+        Ok(None)
     }
 
     fn handle(&mut self, event: SourceEvent) -> Result<(), ConnectorError> {
