@@ -107,7 +107,15 @@ impl World<'_> {
     }
 
     fn request<'a>(&'a self, pipeline: &'a Pipeline, endpoint: &'a Endpoint, routes: &'a [Route]) -> OpenRequest<'a> {
-        OpenRequest { pipeline: &pipeline.name, task: 0, endpoint, routes, secrets: self.secrets, runtime: self.runtime.clone() }
+        OpenRequest {
+            pipeline: &pipeline.name,
+            task: 0,
+            endpoint,
+            routes,
+            secrets: self.secrets,
+            runtime: self.runtime.clone(),
+            starts_in_sink: false,
+        }
     }
 }
 

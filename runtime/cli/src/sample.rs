@@ -159,6 +159,9 @@ mod tests {
         fn poll(&mut self, _wait: Duration, _accept: Accept) -> Result<SourceEvent, ConnectorError> {
             self.0.pop_front().unwrap_or(Ok(SourceEvent::Idle))
         }
+        fn start(&mut self, _partition: PartitionId, _position: Position) -> Result<(), ConnectorError> {
+            panic!("who only looks starts nothing")
+        }
         fn commit(&mut self, _positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {
             panic!("who only looks commits nothing")
         }

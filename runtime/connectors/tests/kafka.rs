@@ -103,6 +103,7 @@ impl Pipeline {
             routes: &self.routes,
             secrets: &Given,
             runtime: self.runtime.handle().clone(),
+            starts_in_sink: false,
         }
     }
 

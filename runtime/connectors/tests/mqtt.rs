@@ -84,6 +84,7 @@ impl Pipeline {
             routes: &self.routes,
             secrets: &Given,
             runtime: self.runtime.handle().clone(),
+            starts_in_sink: false,
         };
         def.source.unwrap()(&request).unwrap()
     }

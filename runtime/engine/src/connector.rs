@@ -55,6 +55,9 @@ pub struct OpenRequest<'a> {
     pub secrets: &'a dyn Secrets,
     /// For whatever has to wait.
     pub runtime: tokio::runtime::Handle,
+    /// The sink says where each assigned partition starts ([`Source::start`]); the source's own idea is advice. A store's uploads are then
+    /// promises: they are safe once their parts are stored, and stay when their process ends.
+    pub starts_in_sink: bool,
 }
 
 /// Reads secrets when something is opened. The value must not be kept longer than needed nor reach a log.
@@ -74,6 +77,14 @@ pub trait Source: Send {
     /// # Errors
     /// What the source cannot get over by itself; [`ConnectorError::retry`] says whether reopening can help.
     fn poll(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError>;
+
+    /// Begins a partition at a position; called once for each assigned partition, some time after [`SourceEvent::Assigned`], and only if
+    /// [`OpenRequest::starts_in_sink`]: the sink knows where the last committed file ended, and nothing of the partition is handed out before.
+    ///
+    /// # Errors
+    /// The partition does not reach to the position, or does not hold it any more ([`ErrorKind::Missing`](crate::error::ErrorKind::Missing),
+    /// for good): the message names the partition, the position and what the partition holds. Never a silent jump.
+    fn start(&mut self, partition: PartitionId, position: Position) -> Result<(), ConnectorError>;
 
     /// Everything below these positions is safe in the sink: commit the offsets, acknowledge the messages. Returns at once; what is not
     /// confirmed yet is confirmed by [`Source::settle`].
@@ -141,7 +152,14 @@ pub struct Assigned {
     pub start: Option<Position>,
     /// The end of the partition when it was assigned, for `--until-caught-up`.
     pub end: Option<Position>,
+    /// Where the source system stands committed, if it ever was.
+    pub committed: Option<Position>,
+    /// What tells this partition from another of the same name: Kafka's topic id (base64 of the UUID); `-` where the source cannot say.
+    pub identity: Arc<str>,
 }
+
+/// [`Assigned::identity`] where a source cannot say.
+pub const NO_IDENTITY: &str = "-";
 
 /// A sink that takes records: Kafka.
 pub trait RecordSink: Send {
@@ -235,8 +253,21 @@ pub trait FileStore: Send + Sync {
     /// Writes a small object, replacing one that is there.
     fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), ConnectorError>>;
 
-    /// Keys and sizes under a prefix, in byte order, at most `limit`.
-    fn list<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>>;
+    /// Writes a small object if there is none under the key: one atomic step of the store (S3: `If-None-Match: *`; a directory: a whole,
+    /// fsynced file linked under its name). Whoever gets an error does not know whether it was written and asks again with the same data.
+    fn create<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<Created, ConnectorError>>;
+
+    /// Objects under a prefix behind the key `after` (empty: from the first), in byte order, at most `limit`.
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Listed>, ConnectorError>>;
+
+    /// Uploads under way whose keys begin with `prefix`, whoever began them, at most `limit`; `None` if the store cannot tell.
+    fn uploads<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Option<Vec<UnfinishedUpload>>, ConnectorError>>;
+
+    /// What an object is, without its bytes; `None` if there is none.
+    fn stat<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stat>, ConnectorError>>;
+
+    /// Removes objects. One that is gone already is no error.
+    fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<(), ConnectorError>>;
 
     /// Where this is, for people: `s3://lake`, `file:///data`.
     fn place(&self) -> String;
@@ -245,9 +276,71 @@ pub trait FileStore: Send + Sync {
 /// The smallest part that S3 takes, but for the last one of an upload.
 pub const PART_BYTES_MIN: usize = 5 * 1024 * 1024;
 
-/// An upload under way.
+/// An upload under way: a mark of whoever began it, a slash, the store's own id; or the id alone where a store needs no mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadId(pub String);
+
+impl UploadId {
+    /// Whether both are the same upload. A store that lists uploads does not know their marks: there they are empty.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.0.split_once('/'), other.0.split_once('/'));
+        match (ours, theirs) {
+            (Some((ours, id)), Some((theirs, other))) => id == other && (ours == theirs || ours.is_empty() || theirs.is_empty()),
+            _ => self.0 == other.0,
+        }
+    }
+
+    /// What an object that this upload made is marked with ([`Stat::upload`]).
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        self.0.split_once('/').map_or(&*self.0, |(mark, _)| mark)
+    }
+}
+
+/// What became of a create-only write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The object is there now.
+    New,
+    /// There is one already, which was not touched. It may be this very one, of a call whose answer was lost.
+    Exists,
+}
+
+/// An object of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// By the store's clock, in milliseconds since 1970.
+    pub modified_ms: i64,
+}
+
+/// An upload that is neither completed nor given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnfinishedUpload {
+    /// The key of the object that it would make.
+    pub key: String,
+    /// Which one; compare with [`UploadId::is_same`].
+    pub upload: UploadId,
+    /// By the store's clock, in milliseconds since 1970. Where the store says seconds only, the end of that second.
+    pub begun_ms: i64,
+}
+
+/// What an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Its size.
+    pub bytes: u64,
+    /// By the store's clock, in milliseconds since 1970; S3 says whole seconds here, rounded down.
+    pub modified_ms: i64,
+    /// The upload that wrote it, where the store kept the mark (S3: `x-amz-meta-kpipe-upload`): [`UploadId::mark`].
+    pub upload: Option<String>,
+    /// CRC64NVME of the whole, where the store knows it without reading.
+    pub crc64: Option<u64>,
+}
 
 /// A part that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -330,4 +423,17 @@ pub struct PartitionInspection {
     pub committed: Option<Position>,
     /// Where the pipeline would start.
     pub start: Position,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_known_with_and_without_its_mark() {
+        let same = |left: &str, right: &str| UploadId(left.to_owned()).is_same(&UploadId(right.to_owned()));
+        assert!(same("mark/a/b", "mark/a/b") && same("mark/a/b", "/a/b") && same("/a/b", "mark/a/b") && same("upload-1", "upload-1"));
+        assert!(!same("mark/a", "other/a") && !same("mark/a", "mark/b") && !same("a", "mark/a") && !same("upload-1", "upload-2"));
+        assert_eq!(["mark/a/b", "upload-1", "/a"].map(|id| UploadId(id.to_owned()).mark().to_owned()), ["mark", "upload-1", ""]);
+    }
 }

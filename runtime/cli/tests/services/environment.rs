@@ -142,8 +142,15 @@ pub(crate) fn bucket() -> Bucket {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let def = kpipe_connectors::ALL.iter().find(|def| def.spec.name == "s3").unwrap();
     let routes = [super::plans::route_into(Path::new("lake"))];
-    let request =
-        OpenRequest { pipeline: "look", task: 0, endpoint: &endpoint, routes: &routes, secrets: &Given, runtime: runtime.handle().clone() };
+    let request = OpenRequest {
+        pipeline: "look",
+        task: 0,
+        endpoint: &endpoint,
+        routes: &routes,
+        secrets: &Given,
+        runtime: runtime.handle().clone(),
+        starts_in_sink: false,
+    };
     let store = def.store.unwrap()(&request).unwrap();
     Bucket { runtime, store }
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kpipe_engine::connector::Assigned;
+use kpipe_engine::connector::{Assigned, NO_IDENTITY};
 use kpipe_engine::error::{ConnectorError, ErrorKind};
-use kpipe_engine::position::{Delta, PartitionId};
+use kpipe_engine::position::{Delta, PartitionId, Position};
 use kpipe_engine::records::{RawBatch, Records};
 
 use super::book::Generation;
@@ -43,6 +43,8 @@ pub(super) struct Followed {
     pub(super) is_current: bool,
     /// Since when its name does not lead to it and it does not grow.
     left: Option<Instant>,
+    /// The sink has not said yet where it starts.
+    pub(super) is_waiting: bool,
     /// Nobody will finish its last line.
     is_left: bool,
     /// Nothing more is read of it.
@@ -88,6 +90,7 @@ impl Followed {
             head: Vec::new(),
             is_current,
             left: None,
+            is_waiting: false,
             is_left: false,
             is_closed: false,
         })
@@ -96,7 +99,21 @@ impl Followed {
     /// How the task hears of it.
     pub(super) fn assigned(&self, id: PartitionId) -> Assigned {
         let (start, end) = (Some(lines::position(self.position)), Some(lines::position(self.end)));
-        Assigned { id, topic: Arc::clone(&self.name), partition: self.generation.number.into(), start, end }
+        let committed = start.filter(|_| self.committed > 0);
+        let (topic, partition) = (Arc::clone(&self.name), self.generation.number.into());
+        Assigned { id, topic, partition, start, end, committed, identity: NO_IDENTITY.into() }
+    }
+
+    /// The sink says where it begins.
+    pub(super) fn start(&mut self, dir: &Path, position: Position) -> Result<(), ConnectorError> {
+        let reached = u64::try_from(position.0).ok().filter(|position| *position <= self.end);
+        let Some(reached) = reached else {
+            let path = dir.join(&*self.name);
+            let message = format!("{} has {} bytes, and the sink holds what was in it up to byte {position}", path.display(), self.end);
+            return Err(ConnectorError::new(ErrorKind::Missing, message).help("it was truncated or replaced: put it back, or take it away"));
+        };
+        (self.position, self.is_waiting) = (reached, false);
+        Ok(())
     }
 
     /// The file, if it is not open and its name still leads to it.
@@ -120,7 +137,7 @@ impl Followed {
 
     /// The next lines.
     pub(super) fn read(&mut self, id: PartitionId, settings: &Settings) -> Result<Step, ConnectorError> {
-        if self.is_closed || settings.mode == Mode::Once && self.position >= self.end {
+        if self.is_closed || self.is_waiting || settings.mode == Mode::Once && self.position >= self.end {
             return Ok(Step::Nothing);
         }
         let path = settings.dir.join(&*self.name);

@@ -56,6 +56,7 @@ fn settings(request: &OpenRequest<'_>) -> Result<Settings, ConnectorError> {
         left_wait: LEFT_WAIT,
         scan_every: SCAN_EVERY,
         copy_wait: COPY_WAIT,
+        starts_in_sink: request.starts_in_sink,
     })
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Settings {
     pub(super) left_wait: Duration,
     pub(super) scan_every: Duration,
     pub(super) copy_wait: Duration,
+    /// Nothing of a file is handed out before the sink says where it starts.
+    pub(super) starts_in_sink: bool,
 }
 
 /// The files of one pipeline. Only its first task reads: a second reader of a file would have nothing to wait for.
@@ -121,6 +123,7 @@ impl FileSource {
                 self.files.push(followed);
             }
         }
+        self.files[assigned..].iter_mut().for_each(|file| file.is_waiting = self.settings.starts_in_sink);
         let new = self.files.iter().zip(0..).skip(assigned).map(|(file, id)| file.assigned(PartitionId(id)));
         let new: Vec<_> = new.collect();
         if !new.is_empty() {
@@ -232,7 +235,9 @@ impl FileSource {
     }
 
     fn has_ended(&self) -> bool {
-        self.settings.mode == Mode::Once && self.scanned.is_some() && self.files.iter().all(|file| file.position >= file.end)
+        self.settings.mode == Mode::Once
+            && self.scanned.is_some()
+            && self.files.iter().all(|file| file.position >= file.end && !file.is_waiting)
     }
 }
 
@@ -265,6 +270,12 @@ impl Source for FileSource {
             }
             std::thread::sleep(left.min(LOOK_EVERY));
         }
+    }
+
+    fn start(&mut self, partition: PartitionId, position: Position) -> Result<(), ConnectorError> {
+        let file = self.files.get_mut(partition.0 as usize).filter(|file| file.is_waiting);
+        let file = file.ok_or_else(|| ConnectorError::new(ErrorKind::Bug, format!("{partition:?} does not wait for its start")))?;
+        file.start(&self.settings.dir, position)
     }
 
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {

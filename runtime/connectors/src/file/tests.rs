@@ -51,6 +51,7 @@ fn with<T>(dir: &Path, mode: Option<&str>, from: &[&str], work: impl FnOnce(&Ope
         routes: &routes,
         secrets: &NoSecrets,
         runtime: runtime.handle().clone(),
+        starts_in_sink: false,
     })
 }
 

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, ErrorKind as Io, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
@@ -69,7 +70,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 const TEMPORARY: &str = ".tmp";
 
-/// Whether this is the name of a file that [`replace`] has not finished.
+/// Whether this is the name of a file that [`replace`] or [`create`] has not finished.
 pub(crate) fn is_temporary(name: &str) -> bool {
     let number = name.strip_suffix(TEMPORARY).and_then(|rest| rest.rsplit_once('.')).map_or("", |(_, number)| number);
     number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -77,6 +78,33 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 
 /// Writes a file whole: readers see the old content or the new one, also after a crash.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path, bytes)?;
+    let replaced = fs::rename(&temporary, path);
+    if replaced.is_err() {
+        // What could not be written is not worth a second error; the first one says what is wrong.
+        drop(fs::remove_file(&temporary));
+    }
+    replaced?;
+    sync_dir(parent(path))
+}
+
+/// Writes a file whole if there is none: false says that there is one, which was not touched.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let temporary = beside(path, bytes)?;
+    let linked = match fs::hard_link(&temporary, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == Io::AlreadyExists && !path.is_dir() => Ok(false),
+        Err(error) => Err(error),
+    };
+    drop(fs::remove_file(&temporary));
+    let is_new = linked?;
+    // Also for one that is there: whoever wrote it may have died before its name was safe, and is relied upon from now on.
+    sync_dir(parent(path))?;
+    Ok(is_new)
+}
+
+/// Writes a temporary file, safe on the disk, beside where it is to be.
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     create_dirs(parent(path))?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}{TEMPORARY}", unique()));
@@ -84,15 +112,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let written = (|| {
         let mut file = File::create_new(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+        file.sync_all()
     })();
     if written.is_err() {
-        // What could not be written is not worth a second error; the first one says what is wrong.
         drop(fs::remove_file(&temporary));
     }
-    written?;
-    sync_dir(parent(path))
+    written.map(|()| temporary)
+}
+
+/// When a file was written, in milliseconds since 1970.
+pub(crate) fn modified_ms(metadata: &fs::Metadata) -> io::Result<i64> {
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -107,6 +138,19 @@ mod tests {
         replace(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(parent(&path)).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_file_is_created_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/1.json");
+        assert!(create(&path, b"one").unwrap());
+        assert!(!create(&path, b"two").unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(parent(&path)).unwrap().count(), 1, "no temporary file stays");
+        create(parent(&path), b"x").unwrap_err();
+        create(&path.join("below"), b"x").unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

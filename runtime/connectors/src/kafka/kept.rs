@@ -75,6 +75,7 @@ mod tests {
             name: name.clone(),
             state: State::Lost,
             position: Position(60),
+            low: Position(0),
             end: Position(60),
             start: Position(10),
             committed: left.map(Position),

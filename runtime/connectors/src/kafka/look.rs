@@ -224,16 +224,18 @@ fn committed<C: ConsumerContext>(consumer: &BaseConsumer<C>, names: &[Named], wa
     in_order(names, &answer)
 }
 
-/// Where newly assigned partitions start: at the group's offset, else where `from` says.
+/// Where newly assigned partitions start: at the group's offset, else where `from` says. Their oldest offsets are asked for if `lows`.
 pub(super) fn starts<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     names: &[Named],
     from: From,
+    lows: bool,
     wait: Duration,
 ) -> KafkaResult<Vec<Start>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
+    let lows = if lows { at(consumer, names, Offset::Beginning, wait)? } else { vec![None; names.len()] };
     let ends = at(consumer, names, Offset::End, wait)?;
     let stands = committed(consumer, names, wait)?;
     let mut positions = stands.clone();
@@ -249,9 +251,11 @@ pub(super) fn starts<C: ConsumerContext>(
             *position = found.next().flatten();
         }
     }
-    let starts = names.iter().zip(ends).zip(positions.into_iter().zip(stands)).map(|((name, end), (position, committed))| {
+    let found = lows.into_iter().zip(ends).zip(positions.into_iter().zip(stands));
+    let starts = names.iter().zip(found).map(|(name, ((low, end), (position, committed)))| {
         let end = end.unwrap_or(0);
-        Start { name: name.clone(), position: Position(position.unwrap_or(end)), end: Position(end), committed: committed.map(Position) }
+        let (position, low) = (Position(position.unwrap_or(end)), Position(low.unwrap_or(0)));
+        Start { name: name.clone(), position, low, end: Position(end), committed: committed.map(Position) }
     });
     Ok(starts.collect())
 }
@@ -327,11 +331,11 @@ mod tests {
         let names = [named(0), named(1)];
         look.consumer().commit(&list([(&names[1], Offset::Offset(4))]).unwrap(), CommitMode::Sync).unwrap();
         for (from, expected) in [(From::Earliest, 0), (From::Latest, 5)] {
-            let starts = starts(look.consumer(), &names, from, Duration::from_secs(5)).unwrap();
+            let starts = starts(look.consumer(), &names, from, true, Duration::from_secs(5)).unwrap();
             let starts: Vec<_> = starts.iter().map(|start| (start.position.0, start.end.0)).collect();
             assert_eq!(starts, [(expected, 5), (4, 7)], "{from:?}");
         }
-        assert_eq!(starts(look.consumer(), &[], From::Latest, Duration::from_secs(5)).unwrap(), []);
+        assert_eq!(starts(look.consumer(), &[], From::Latest, true, Duration::from_secs(5)).unwrap(), []);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::kept::Kept;
 use super::look::{self, From, Look};
 use super::member::{GroupEvent, Member};
 use super::options::SourceOptions;
-use super::rebalance::{Named, Share, State};
+use super::rebalance::{Named, Partition, Share, State};
 use super::records::Batch;
 use super::settings::Settings;
 use super::signal::Signal;
@@ -64,6 +64,9 @@ pub(super) struct KafkaSource {
     /// Nothing that failed for now is tried again before.
     pause_until: Instant,
     pending: VecDeque<SourceEvent>,
+    starts_in_sink: bool,
+    /// Partitions began that librdkafka does not have yet.
+    begun: bool,
     scratch: Scratch,
     /// The partition that was read last; the next one after it is asked first.
     last_read: PartitionId,
@@ -109,6 +112,8 @@ impl KafkaSource {
             starting: BTreeSet::new(),
             pause_until: Instant::now(),
             pending: VecDeque::new(),
+            starts_in_sink: request.starts_in_sink,
+            begun: false,
             scratch: Scratch::new(BATCH_RECORDS_MAX),
             last_read: PartitionId(0),
         })
@@ -142,6 +147,9 @@ impl KafkaSource {
         }
         if self.resolving.is_some() && Instant::now() >= self.pause_until {
             self.resolve()?;
+        }
+        if std::mem::take(&mut self.begun) {
+            self.fetch()?;
         }
         self.send_commit()
     }
@@ -195,10 +203,11 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// These partitions go: what was not confirmed of them is made up for if they come back.
+    /// These partitions go: what was not confirmed of them is made up for if they come back. A sink that knows where it ended needs no help.
     fn put_aside(&mut self, ids: &[PartitionId]) {
         for id in ids {
-            if let (Some(safe), Some(partition)) = (self.commits.forget(*id), self.share.get(*id)) {
+            let unconfirmed = self.commits.forget(*id).filter(|_| !self.starts_in_sink);
+            if let (Some(safe), Some(partition)) = (unconfirmed, self.share.get(*id)) {
                 self.kept.keep(partition, safe);
             }
         }
@@ -222,7 +231,7 @@ impl KafkaSource {
     /// Finds out where an assignment starts, then takes it.
     fn resolve(&mut self) -> Result<(), ConnectorError> {
         let Some(names) = self.resolving.take() else { return Ok(()) };
-        let mut starts = match look::starts(&self.consumer, &names, self.from, RESOLVE_WAIT) {
+        let mut starts = match look::starts(&self.consumer, &names, self.from, self.starts_in_sink, RESOLVE_WAIT) {
             Ok(starts) => starts,
             Err(error) if look::passes(&error) => {
                 self.resolving = Some(names);
@@ -235,13 +244,12 @@ impl KafkaSource {
         for start in &mut starts {
             let safe = self.kept.take(&start.name, start.committed, start.end);
             // The oldest record is found again; where "now" or a time was is not.
-            let moves = safe.is_none() && start.committed.is_none() && self.from != From::Earliest;
+            let moves = !self.starts_in_sink && safe.is_none() && start.committed.is_none() && self.from != From::Earliest;
             late.push((safe, moves));
             start.position = safe.unwrap_or(start.position);
         }
         self.kept.assigned();
-        let list = look::list(starts.iter().map(|start| (&start.name, Offset::Offset(start.position.0))));
-        let assigned = self.share.assign(starts);
+        let assigned = self.share.assign(starts, if self.starts_in_sink { State::Waiting } else { State::Reading });
         for (partition, (safe, moves)) in assigned.iter().zip(late) {
             if let Some(start) = partition.start.filter(|_| moves) {
                 self.starting.insert(partition.id);
@@ -252,15 +260,26 @@ impl KafkaSource {
                 self.commits.want(partition.id, safe);
             }
         }
-        for partition in &assigned {
-            let mut queue = Queue::partition(self.consumer.clone(), &partition.topic, partition.partition)
-                .ok_or_else(|| self.place().error(ErrorKind::Bug, "an assigned partition without a queue"))?;
-            queue.on_ready(&self.signal);
-            self.queues.insert(partition.id, queue);
-        }
-        list.and_then(|list| self.consumer.incremental_assign(&list)).map_err(|error| self.place().wrapped(&error, "assignment"))?;
+        self.fetch()?;
         self.pending.push_back(SourceEvent::Assigned(assigned));
         Ok(())
+    }
+
+    /// Hands librdkafka what is read from now on. That answers an assignment too, if only with nothing: the others wait for their start.
+    fn fetch(&mut self) -> Result<(), ConnectorError> {
+        let mut entries = Vec::new();
+        for (id, Partition { name, position, .. }) in self.share.iter().filter(|(_, partition)| partition.state == State::Reading) {
+            if self.queues.contains_key(&id) {
+                continue;
+            }
+            let mut queue = Queue::partition(self.consumer.clone(), &name.0, name.1)
+                .ok_or_else(|| self.place().error(ErrorKind::Bug, "an assigned partition without a queue"))?;
+            queue.on_ready(&self.signal);
+            self.queues.insert(id, queue);
+            entries.push((name, Offset::Offset(position.0)));
+        }
+        let list = look::list(entries);
+        list.and_then(|list| self.consumer.incremental_assign(&list)).map_err(|error| self.place().wrapped(&error, "assignment"))
     }
 
     /// The partition after the last one read that has something.
@@ -304,20 +323,28 @@ impl KafkaSource {
         match failure::kind(error.code) {
             ErrorKind::Missing if matches!(error.code, Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 let at = if error.offset >= 0 { error.offset } else { position.0 };
-                let holds = match self.consumer.fetch_watermarks(topic, *number, RESOLVE_WAIT) {
-                    Ok((low, high)) => format!(": the partition holds {low} to {high}"),
-                    Err(_) => String::new(),
-                };
-                let help = format!(
-                    "records were deleted before they were read (retention), or the topic was created anew; to go on, set the offsets of group {:?}",
-                    self.group
-                );
-                self.place().error(ErrorKind::Missing, format!("{doing} offset {at} is not there{holds}")).help(help)
+                let holds = self.consumer.fetch_watermarks(topic, *number, RESOLVE_WAIT).ok();
+                self.not_there(&doing, at, holds)
             }
             ErrorKind::Missing => missing(self.place(), topic),
             ErrorKind::Unreachable => self.place().code(error.code, &doing, &error.text).retry(Retry::Reopen),
             _ => self.place().code(error.code, &format!("{doing} offset {}", error.offset), &error.text),
         }
+    }
+
+    /// A position outside of what a partition holds, which is never jumped over.
+    fn not_there(&self, partition: &str, at: i64, holds: Option<(i64, i64)>) -> ConnectorError {
+        let holds = holds.map_or_else(String::new, |(low, high)| format!(": the partition holds {low} to {high}"));
+        let help = if self.starts_in_sink {
+            "records were deleted before they were read (retention), or the topic was created anew; to go on elsewhere, see `kpipe offsets`"
+                .to_owned()
+        } else {
+            format!(
+                "records were deleted before they were read (retention), or the topic was created anew; to go on, set the offsets of group {:?}",
+                self.group
+            )
+        };
+        self.place().error(ErrorKind::Missing, format!("{partition} offset {at} is not there{holds}")).help(help)
     }
 
     fn send_commit(&mut self) -> Result<(), ConnectorError> {
@@ -360,10 +387,26 @@ impl Source for KafkaSource {
         }
     }
 
+    fn start(&mut self, id: PartitionId, position: Position) -> Result<(), ConnectorError> {
+        match self.share.get(id) {
+            Some(Partition { name: (topic, number), state: State::Waiting, low, end, .. }) => {
+                if !(*low..=*end).contains(&position) {
+                    return Err(self.not_there(&format!("topic {topic:?} partition {number}"), position.0, Some((low.0, end.0))));
+                }
+                self.share.begin(id, position);
+                self.begun = true;
+                Ok(())
+            }
+            Some(Partition { state: State::Reading, .. }) => Err(self.place().error(ErrorKind::Bug, format!("{id:?} has begun already"))),
+            // It was taken away while the sink looked: the event that says so waits to be polled, or was.
+            Some(Partition { state: State::Leaving | State::Lost, .. }) | None => Ok(()),
+        }
+    }
+
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {
         for (id, position) in positions {
             match self.share.get(*id).map(|partition| partition.state) {
-                Some(State::Reading | State::Leaving) => self.commits.want(*id, *position),
+                Some(State::Waiting | State::Reading | State::Leaving) => self.commits.want(*id, *position),
                 Some(State::Lost) | None => {
                     let what = format!("{id:?} is not this worker's any more, its offset {position} cannot be committed");
                     return Err(self.place().error(ErrorKind::Fenced, what).retry(Retry::Reopen));
@@ -399,7 +442,7 @@ impl Source for KafkaSource {
             }
             tracing::warn!("partitions are given away before their offsets were confirmed, their next owner reads again: {error}");
         }
-        let leaving = |id: &PartitionId| self.share.get(*id).is_some_and(|partition| partition.state != State::Reading);
+        let leaving = |id: &PartitionId| self.share.get(*id).is_some_and(|partition| partition.state.is_going());
         let leaving: Vec<_> = partitions.iter().copied().filter(leaving).collect();
         self.put_aside(&leaving);
         let done = self.share.release(partitions);
@@ -425,13 +468,12 @@ impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.consumer.context().close();
         self.queues.clear();
-        let pending = self.share.pending();
-        let waiting = if self.resolving.is_some() {
-            self.consumer.incremental_assign(&rdkafka::TopicPartitionList::new())
-        } else if pending.is_empty() {
-            Ok(())
-        } else {
-            look::list(pending.iter().map(|name| (name, Offset::Invalid))).and_then(|list| self.consumer.incremental_unassign(&list))
+        let waiting = match self.share.pending() {
+            _ if self.resolving.is_some() => self.consumer.incremental_assign(&rdkafka::TopicPartitionList::new()),
+            None => Ok(()),
+            Some(pending) => {
+                look::list(pending.iter().map(|name| (name, Offset::Invalid))).and_then(|list| self.consumer.incremental_unassign(&list))
+            }
         };
         if let Err(error) = waiting {
             tracing::debug!("while leaving group {:?}: {error}", self.group);

@@ -5,40 +5,49 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use kpipe_engine::connector::Listed;
+
 use crate::files::disk;
 
-/// The first `limit` keys that start with `prefix`, and their sizes. Memory is bounded by `limit` and the depth of the folders.
-pub(super) fn list(root: &Path, prefix: &str, limit: usize) -> io::Result<Vec<(String, u64)>> {
-    let mut first = First { found: BinaryHeap::new(), limit };
+/// The first `limit` objects behind `after` whose keys start with `prefix`. Memory is bounded by `limit` and the depth of the folders.
+pub(super) fn list(root: &Path, prefix: &str, after: &str, limit: usize) -> io::Result<Vec<Listed>> {
+    let mut first = First { found: BinaryHeap::new(), after, limit };
     // Everything that starts with the prefix lies in the folder that its last slash names; no key has one called so.
     let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
     let is_key = folder.is_empty() && !prefix.starts_with('/') || !folder.split('/').any(|part| ["", ".", ".."].contains(&part));
     if limit > 0 && is_key {
         walk(root, folder, prefix, &mut first)?;
     }
-    Ok(first.found.into_sorted_vec())
+    let found = first.found.into_sorted_vec().into_iter();
+    Ok(found.map(|(key, bytes, modified_ms)| Listed { key, bytes, modified_ms }).collect())
 }
 
-struct First {
-    found: BinaryHeap<(String, u64)>,
+struct First<'a> {
+    found: BinaryHeap<(String, u64, i64)>,
+    after: &'a str,
     limit: usize,
 }
 
-impl First {
-    fn push(&mut self, key: String, size: u64) {
-        self.found.push((key, size));
+impl First<'_> {
+    fn push(&mut self, key: String, metadata: &fs::Metadata) -> io::Result<()> {
+        if !self.after.is_empty() && key.as_str() <= self.after {
+            return Ok(());
+        }
+        self.found.push((key, metadata.len(), disk::modified_ms(metadata)?));
         if self.found.len() > self.limit {
             self.found.pop();
         }
+        Ok(())
     }
 
-    /// True if a folder can only hold keys behind all that are kept.
+    /// True if a folder can only hold keys behind all that are kept, or before all that are wanted.
     fn is_past(&self, folder: &str) -> bool {
-        self.found.len() >= self.limit && self.found.peek().is_some_and(|(last, _)| last.as_str() < folder)
+        let is_behind = self.found.len() >= self.limit && self.found.peek().is_some_and(|(last, ..)| last.as_str() < folder);
+        is_behind || folder < self.after && !self.after.starts_with(folder)
     }
 }
 
-fn walk(root: &Path, folder: &str, prefix: &str, first: &mut First) -> io::Result<()> {
+fn walk(root: &Path, folder: &str, prefix: &str, first: &mut First<'_>) -> io::Result<()> {
     let entries = match fs::read_dir(root.join(folder)) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
@@ -58,7 +67,7 @@ fn walk(root: &Path, folder: &str, prefix: &str, first: &mut First) -> io::Resul
             }
         } else if kind.is_file() && key.starts_with(prefix) && !disk::is_temporary(&key) {
             match entry.metadata() {
-                Ok(found) => first.push(key, found.len()),
+                Ok(found) => first.push(key, &found)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -81,8 +90,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, key).unwrap();
         }
-        let keys =
-            |prefix: &str, limit| -> Vec<String> { list(root.path(), prefix, limit).unwrap().into_iter().map(|(key, _)| key).collect() };
+        let keys = |prefix: &str, limit| -> Vec<String> {
+            list(root.path(), prefix, "", limit).unwrap().into_iter().map(|found| found.key).collect()
+        };
         assert_eq!(keys("", 100), [".kpipe/p/plan.json", "a.b", "a/b", "a0", "z/y/x"]);
         assert_eq!(keys("a", 2), ["a.b", "a/b"]);
         assert_eq!(keys("a/", 2), ["a/b"]);
@@ -101,6 +111,7 @@ mod tests {
         fn a_list_is_the_start_of_the_sorted_keys(
             keys in prop::collection::btree_set("([ab.0]{1,2}/){0,2}[ab.0-]{1,2}", 0..12),
             prefix in "([ab.0]{1,2}/)?[ab.]{0,2}",
+            after in prop::option::of("([ab.0]{1,2}/){0,2}[ab.0-]{1,2}"),
             limit in 0_usize..6,
         ) {
             let root = tempfile::tempdir().unwrap();
@@ -113,14 +124,16 @@ mod tests {
                     written.push((key.clone(), key.len() as u64));
                 }
             }
-            written.retain(|(key, _)| key.starts_with(&prefix));
+            let after = after.unwrap_or_default();
+            written.retain(|(key, _)| key.starts_with(&prefix) && *key > after);
             written.truncate(limit);
-            prop_assert_eq!(list(root.path(), &prefix, limit).unwrap(), written);
+            let found = list(root.path(), &prefix, &after, limit).unwrap().into_iter();
+            prop_assert_eq!(found.map(|found| (found.key, found.bytes)).collect::<Vec<_>>(), written);
         }
     }
 
     #[test]
     fn a_root_that_is_not_there_holds_nothing() {
-        assert_eq!(list(Path::new("/does/not/exist"), "a", 5).unwrap(), []);
+        assert_eq!(list(Path::new("/does/not/exist"), "a", "", 5).unwrap(), []);
     }
 }

@@ -14,6 +14,7 @@ use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 
 use crate::files::StorePlans;
 use store::Directory;
+use uploads::Kind;
 
 /// The connector.
 pub(crate) static CONNECTOR: ConnectorDef =
@@ -25,7 +26,7 @@ fn root(request: &OpenRequest<'_>) -> Result<PathBuf, ConnectorError> {
 }
 
 fn open(request: &OpenRequest<'_>) -> Result<Arc<dyn FileStore>, ConnectorError> {
-    Ok(Arc::new(Directory::open(root(request)?)?))
+    Ok(Arc::new(Directory::open(root(request)?, if request.starts_in_sink { Kind::Promises } else { Kind::Attempts })?))
 }
 
 fn plans(request: &OpenRequest<'_>) -> Result<Box<dyn PlanStore>, ConnectorError> {

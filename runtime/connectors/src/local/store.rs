@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, IfExists, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, Created, FileStore, IfExists, Listed, PartTag, Stat, UnfinishedUpload, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
-use super::listing;
-use super::uploads::{Uploads, folder_of};
+use super::uploads::{Kind, Uploads, folder_of};
+use super::{listing, uploads};
 use crate::files::{disk, keys, other_data};
 
 /// The largest object that [`FileStore::get`] reads whole.
@@ -30,8 +30,8 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Opens a directory to write into, and creates it.
-    pub(super) fn open(root: PathBuf) -> Result<Self, ConnectorError> {
-        let uploads = Uploads::open(&root).map_err(|error| disk::failed("write below", &root, &error))?;
+    pub(super) fn open(root: PathBuf, kind: Kind) -> Result<Self, ConnectorError> {
+        let uploads = Uploads::open(&root, kind).map_err(|error| disk::failed("write below", &root, &error))?;
         Ok(Self { root, uploads: Some(uploads) })
     }
 
@@ -61,7 +61,7 @@ impl FileStore for Directory {
             let Some(uploads) = &self.uploads else {
                 return Err(ConnectorError::new(ErrorKind::Bug, "a directory that was opened for reading takes no uploads"));
             };
-            uploads.begin().map_err(|error| disk::failed("write below", &self.root, &error))
+            uploads.begin(key).map_err(|error| disk::failed("write below", &self.root, &error))
         })
     }
 
@@ -69,7 +69,8 @@ impl FileStore for Directory {
         Box::pin(async move {
             self.path(key)?;
             let path = self.upload(upload)?.join(part_name(number));
-            blocking(move || write_part(&path, number, &data)).await
+            let is_promised = self.uploads.as_ref().is_some_and(Uploads::are_promises);
+            blocking(move || write_part(&path, number, &data, is_promised)).await
         })
     }
 
@@ -108,13 +109,43 @@ impl FileStore for Directory {
         })
     }
 
-    fn list<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>> {
+    fn create<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<Created, ConnectorError>> {
+        Box::pin(async move {
+            let path = self.path(key)?;
+            let is_new = blocking(move || disk::create(&path, &data).map_err(|error| disk::failed("write", &path, &error))).await?;
+            Ok(if is_new { Created::New } else { Created::Exists })
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Listed>, ConnectorError>> {
         Box::pin(async move {
             if prefix.starts_with('/') || prefix.split('/').any(|part| part == "..") {
                 return Err(ConnectorError::new(ErrorKind::Invalid, format!("refused to list {prefix:?}: it leaves the directory")));
             }
+            let (root, prefix, after) = (self.root.clone(), prefix.to_owned(), after.to_owned());
+            blocking(move || listing::list(&root, &prefix, &after, limit).map_err(|error| disk::failed("list", &root, &error))).await
+        })
+    }
+
+    fn uploads<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Option<Vec<UnfinishedUpload>>, ConnectorError>> {
+        Box::pin(async move {
             let (root, prefix) = (self.root.clone(), prefix.to_owned());
-            blocking(move || listing::list(&root, &prefix, limit).map_err(|error| disk::failed("list", &root, &error))).await
+            let found = blocking(move || uploads::list(&root, &prefix, limit).map_err(|error| disk::failed("list", &root, &error)));
+            found.await.map(Some)
+        })
+    }
+
+    fn stat<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stat>, ConnectorError>> {
+        Box::pin(async move {
+            let path = self.path(key)?;
+            blocking(move || look_at(&path).map_err(|error| disk::failed("look at", &path, &error))).await
+        })
+    }
+
+    fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async move {
+            let paths = keys.iter().map(|key| self.path(key)).collect::<Result<Vec<_>, _>>()?;
+            blocking(move || paths.iter().try_for_each(|path| unlink(path).map_err(|error| disk::failed("remove", path, &error)))).await
         })
     }
 
@@ -136,9 +167,18 @@ fn part_name(number: u32) -> String {
     format!("part-{number:05}")
 }
 
-/// Writes a part. It is not forced to the disk: an upload that is not complete does not outlive a crash anyway.
-fn write_part(path: &Path, number: u32, data: &[u8]) -> Result<PartTag, ConnectorError> {
-    fs::write(path, data).map_err(|error| match error.kind() {
+/// Writes a part. It is forced to the disk if the upload is a promise; else it does not outlive a crash anyway.
+fn write_part(path: &Path, number: u32, data: &[u8], is_promised: bool) -> Result<PartTag, ConnectorError> {
+    let written = (|| {
+        let mut file = File::create(path)?;
+        file.write_all(data)?;
+        if is_promised {
+            file.sync_all()?;
+            disk::sync_dir(disk::parent(path))?;
+        }
+        Ok(())
+    })();
+    written.map_err(|error: io::Error| match error.kind() {
         Io::NotFound => gone(path),
         _ => disk::failed("write", path, &error),
     })?;
@@ -277,6 +317,26 @@ fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != Io::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Only files are objects.
+fn look_at(path: &Path) -> io::Result<Option<Stat>> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {
+            Ok(Some(Stat { bytes: found.len(), modified_ms: disk::modified_ms(&found)?, upload: None, crc64: None }))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if matches!(error.kind(), Io::NotFound | Io::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn unlink(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => disk::sync_dir(disk::parent(path)),
+        Err(error) if matches!(error.kind(), Io::NotFound | Io::NotADirectory) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,7 +8,7 @@ use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, PartT
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::store::Directory;
-use super::uploads::Uploads;
+use super::uploads::{Kind, Uploads};
 use crate::conformance;
 
 struct NoSecrets;
@@ -34,6 +34,7 @@ fn with_request<T>(dir: &Path, work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
         routes: &[],
         secrets: &NoSecrets,
         runtime: runtime.handle().clone(),
+        starts_in_sink: false,
     })
 }
 
@@ -41,7 +42,7 @@ fn with_request<T>(dir: &Path, work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
 async fn a_directory_keeps_what_stores_promise() {
     for behaviour in conformance::STORE {
         let root = tempfile::tempdir().unwrap();
-        let store = Directory::open(root.path().join("store")).unwrap();
+        let store = Directory::open(root.path().join("store"), Kind::Attempts).unwrap();
         (behaviour.check)(&store, behaviour.name).await;
         let left: Vec<_> = listing(&Uploads::folder(&root.path().join("store")));
         drop(store);
@@ -57,7 +58,8 @@ fn listing(dir: &Path) -> Vec<String> {
 #[tokio::test]
 async fn two_stores_share_a_directory() {
     let root = tempfile::tempdir().unwrap();
-    let (left, right) = (Directory::open(root.path().into()).unwrap(), Directory::open(root.path().into()).unwrap());
+    let (left, right) =
+        (Directory::open(root.path().into(), Kind::Attempts).unwrap(), Directory::open(root.path().into(), Kind::Attempts).unwrap());
     let upload = left.begin("a").await.unwrap();
     let tag = left.part("a", &upload, 1, Bytes::from_static(b"left")).await.unwrap();
     let other = right.begin("a").await.unwrap();
@@ -72,7 +74,7 @@ async fn two_stores_share_a_directory() {
 #[tokio::test]
 async fn a_cut_part_is_noticed() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     let upload = store.begin("a").await.unwrap();
     let tag = store.part("a", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
     fs::write(Uploads::folder(root.path()).join(&upload.0).join("part-00001"), b"te").unwrap();
@@ -84,7 +86,7 @@ async fn a_cut_part_is_noticed() {
 #[tokio::test]
 async fn a_file_in_the_place_of_a_folder_is_said() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     store.put("a", Bytes::new()).await.unwrap();
     let upload = store.begin("a/b").await.unwrap();
     let tag = store.part("a/b", &upload, 1, Bytes::from_static(b"x")).await.unwrap();
@@ -96,11 +98,11 @@ async fn a_file_in_the_place_of_a_folder_is_said() {
 #[tokio::test]
 async fn uploads_are_no_objects() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     store.begin("a").await.unwrap();
-    assert_eq!(store.list("", 10).await.unwrap(), []);
+    assert_eq!(store.list("", "", 10).await.unwrap(), []);
     store.begin(".kpipe/uploads/x").await.unwrap_err();
-    store.list("../", 10).await.unwrap_err();
+    store.list("../", "", 10).await.unwrap_err();
     assert_eq!(store.place(), format!("file://{}", root.path().display()));
 }
 
@@ -147,7 +149,7 @@ fn the_plan_stands_beside_the_data() {
 #[tokio::test]
 async fn an_upload_that_was_put_together_is_completed_at_the_second_attempt() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     let upload = store.begin("a/b").await.unwrap();
     let mut tags = Vec::new();
     for number in 1..=3 {
@@ -165,7 +167,7 @@ async fn an_upload_that_was_put_together_is_completed_at_the_second_attempt() {
 #[tokio::test]
 async fn an_object_that_was_linked_is_not_written_again() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     let upload = store.begin("a").await.unwrap();
     let tag = store.part("a", &upload, 1, Bytes::from_static(b"text")).await.unwrap();
     // Killed after the link, before the upload was removed: the next attempt knows its own file.
@@ -178,7 +180,7 @@ async fn an_object_that_was_linked_is_not_written_again() {
 #[tokio::test]
 async fn a_directory_in_the_way_of_an_object_is_said() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     fs::create_dir(root.path().join("a")).unwrap();
     for if_exists in [IfExists::Keep, IfExists::Replace] {
         let upload = store.begin("a").await.unwrap();
@@ -202,7 +204,7 @@ async fn what_is_too_large_is_not_read() {
 async fn no_key_leads_out_of_the_directory() {
     let outside = tempfile::tempdir().unwrap();
     let root = outside.path().join("root");
-    let store = Directory::open(root.clone()).unwrap();
+    let store = Directory::open(root.clone(), Kind::Attempts).unwrap();
     let upload = store.begin("a").await.unwrap();
     let tag = store.part("a", &upload, 1, Bytes::from_static(b"x")).await.unwrap();
     for key in ["../b", "/b", "a/../../b", "..", ".", "", "a//b", "a/./b", "b/", "b\0", ".kpipe/uploads/b"] {
@@ -229,7 +231,7 @@ async fn no_key_leads_out_of_the_directory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_sees_one_whole_object_or_the_other() {
     let root = tempfile::tempdir().unwrap();
-    let store = Directory::open(root.path().into()).unwrap();
+    let store = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     let path = root.path().join("a");
     let text = |round: usize| vec![b'a' + (round % 26) as u8; 200_000 + round];
     store.put("a", text(0).into()).await.unwrap();
@@ -267,7 +269,7 @@ async fn a_reader_sees_one_whole_object_or_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_writers_of_a_key_one_creates_it() {
     let root = tempfile::tempdir().unwrap();
-    let store = std::sync::Arc::new(Directory::open(root.path().into()).unwrap());
+    let store = std::sync::Arc::new(Directory::open(root.path().into(), Kind::Attempts).unwrap());
     let writers = (0..16_u8).map(|number| {
         let store = std::sync::Arc::clone(&store);
         tokio::spawn(async move {
@@ -292,7 +294,7 @@ async fn of_many_writers_of_a_key_one_creates_it() {
 #[tokio::test]
 async fn what_a_killed_process_left_is_no_object_and_goes() {
     let root = tempfile::tempdir().unwrap();
-    let killed = Directory::open(root.path().into()).unwrap();
+    let killed = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     let upload = killed.begin("a").await.unwrap();
     killed.part("a", &upload, 1, Bytes::from_static(b"half of it")).await.unwrap();
     let folder = Uploads::folder(root.path());
@@ -303,12 +305,15 @@ async fn what_a_killed_process_left_is_no_object_and_goes() {
     fs::write(copy.with_extension("lock"), "").unwrap();
     // Killed in the middle of `put`.
     fs::write(root.path().join("b.0123456789abcdef.tmp"), "half").unwrap();
-    let next = Directory::open(root.path().into()).unwrap();
+    let next = Directory::open(root.path().into(), Kind::Attempts).unwrap();
     assert!(!copy.exists(), "removed by the next one");
-    assert_eq!(next.list("", 10).await.unwrap(), [], "neither is an object");
+    assert_eq!(next.list("", "", 10).await.unwrap(), [], "neither is an object");
     assert_eq!((next.get("a").await.unwrap(), next.get("b").await.unwrap()), (None, None));
     // An upload of another owner that lives can still be completed by that one.
     let tag = PartTag { number: 1, etag: "10".into(), checksum: None, content: None };
     assert_eq!(killed.complete("a", &upload, &[tag], IfExists::Keep).await.unwrap(), Completed::Created);
-    assert_eq!(next.list("", 10).await.unwrap(), [("a".to_owned(), 10)]);
+    assert_eq!(
+        next.list("", "", 10).await.unwrap().into_iter().map(|found| (found.key, found.bytes)).collect::<Vec<_>>(),
+        [("a".to_owned(), 10)]
+    );
 }

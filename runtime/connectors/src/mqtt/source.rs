@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use kpipe_engine::connector::{Accept, Assigned, OpenRequest, Source, SourceEvent};
+use kpipe_engine::connector::{Accept, Assigned, NO_IDENTITY, OpenRequest, Source, SourceEvent};
 use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use kpipe_engine::position::{PartitionId, Position};
 
@@ -67,6 +67,8 @@ pub(super) struct MqttSource {
     link: Link,
     inbox: Inbox,
     assigned: bool,
+    /// The sink has not agreed yet to where it starts.
+    waiting: bool,
     away: bool,
     was_up: bool,
     pause: Duration,
@@ -104,6 +106,7 @@ impl MqttSource {
             subscriptions,
             link: Link::Pausing(now),
             assigned: false,
+            waiting: request.starts_in_sink,
             away: false,
             was_up: false,
             pause: PAUSE_MIN,
@@ -317,8 +320,18 @@ impl Source for MqttSource {
         if !std::mem::replace(&mut self.assigned, true) {
             let topic = format!("mqtt://{}", self.settings.address()).into();
             let start = Some(Position(self.inbox.session.next()));
-            return Ok(SourceEvent::Assigned(vec![Assigned { id: SESSION, topic, partition: 0, start, end: None }]));
+            let identity = NO_IDENTITY.into();
+            return Ok(SourceEvent::Assigned(vec![Assigned {
+                id: SESSION,
+                topic,
+                partition: 0,
+                start,
+                end: None,
+                committed: None,
+                identity,
+            }]));
         }
+        let accept = if self.waiting { Accept::EventsOnly } else { accept };
         if self.subscriptions.is_empty() {
             std::thread::sleep(wait);
             return Ok(SourceEvent::Idle);
@@ -347,6 +360,17 @@ impl Source for MqttSource {
             },
             Link::Up(_) => self.read(wait, accept),
         }
+    }
+
+    /// The broker's session alone knows what was acknowledged, so there is one start only: the session's own.
+    fn start(&mut self, partition: PartitionId, position: Position) -> Result<(), ConnectorError> {
+        let own = Position(self.inbox.session.next());
+        if partition != SESSION || !self.waiting || position != own {
+            let message = format!("mqtt at {}: a session starts at {own}, not at {position}", self.settings.address());
+            return Err(ConnectorError::new(ErrorKind::Missing, message));
+        }
+        self.waiting = false;
+        Ok(())
     }
 
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {

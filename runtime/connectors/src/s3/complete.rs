@@ -16,29 +16,20 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 use kpipe_engine::connector::{Completed, IfExists, PartContent, PartTag};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 use super::error::Answer;
-use super::store::{Bucket, UPLOAD_MARK, Upload};
+use super::objects::Found;
+use super::store::{Bucket, Upload};
 use crate::files::other_data;
 
 /// How often a completion is repeated that met another one.
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt; it grows with each.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// The object under a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
-    /// This upload made it.
-    ours: bool,
-    bytes: Option<u64>,
-    /// The CRC64NVME of all its bytes, as the store spells it.
-    crc64: Option<String>,
-}
 
 impl Bucket {
     /// See the table above.
@@ -52,7 +43,7 @@ impl Bucket {
         let mut attempt = 1;
         loop {
             let conditional = if_exists == IfExists::Keep && self.conditional.load(Ordering::Relaxed);
-            if if_exists == IfExists::Keep && !conditional && self.found(key, upload).await?.is_some() {
+            if if_exists == IfExists::Keep && !conditional && self.found(key).await?.is_some() {
                 return self.settle(key, upload, parts, if_exists).await;
             }
             let answer = match self.ask(key, upload, parts, conditional).await {
@@ -90,8 +81,8 @@ impl Bucket {
 
     /// Decides by what is there.
     async fn settle(&self, key: &str, upload: Upload<'_>, parts: &[PartTag], if_exists: IfExists) -> Result<Completed, ConnectorError> {
-        match (self.found(key, upload).await?, if_exists) {
-            (Some(Found { ours: true, .. }), _) => Ok(Completed::Created),
+        match (self.found(key).await?, if_exists) {
+            (Some(Found { mark: Some(mark), .. }), _) if mark == upload.mark => Ok(Completed::Created),
             (Some(found), IfExists::Keep) => {
                 if !self.same_bytes(key, &found, parts).await? {
                     return Err(other_data(&format!("s3://{}/{key}", self.name)));
@@ -109,23 +100,6 @@ impl Bucket {
         }
     }
 
-    async fn found(&self, key: &str, upload: Upload<'_>) -> Result<Option<Found>, ConnectorError> {
-        match self.client().head_object().bucket(&self.name).key(key).checksum_mode(ChecksumMode::Enabled).send().await {
-            Ok(head) => {
-                let whole = head.checksum_type() == Some(&ChecksumType::FullObject);
-                Ok(Some(Found {
-                    ours: head.metadata().and_then(|metadata| metadata.get(UPLOAD_MARK)).is_some_and(|mark| mark == upload.mark),
-                    bytes: head.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
-                    crc64: head.checksum_crc64_nvme.filter(|_| whole),
-                }))
-            }
-            Err(error) => match self.failed("look at", key, &error) {
-                (Answer::NoKey, _) => Ok(None),
-                (_, error) => Err(error),
-            },
-        }
-    }
-
     /// Whether the object holds what this upload would make. Where the store keeps no checksum of the whole object, it is read.
     async fn same_bytes(&self, key: &str, found: &Found, parts: &[PartTag]) -> Result<bool, ConnectorError> {
         let contents: Option<Vec<PartContent>> = parts.iter().map(|part| part.content).collect();
@@ -138,7 +112,7 @@ impl Bucket {
             return Ok(false);
         }
         match &found.crc64 {
-            Some(crc64) => Ok(*crc64 == base64(ours.crc64)),
+            Some(crc64) => Ok(*crc64 == ours.crc64),
             None => Ok(self.read_back(key).await? == ours),
         }
     }
@@ -166,13 +140,22 @@ impl Bucket {
     }
 }
 
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Eight bytes in base64, as S3 spells a CRC64NVME.
 pub(super) fn base64(crc64: u64) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     // Eleven letters of six bits: two bits more than there are.
     let bits = u128::from(crc64) << 2;
     let letters = (0..11).rev().map(|place| char::from(LETTERS[((bits >> (6 * place)) & 63) as usize]));
     letters.chain(['=']).collect()
+}
+
+/// The other way.
+pub(super) fn from_base64(text: &str) -> Option<u64> {
+    let letters = text.strip_suffix('=').filter(|letters| letters.len() == 11)?;
+    let value = |letter: u8| LETTERS.iter().position(|known| *known == letter);
+    let bits = letters.bytes().try_fold(0_u128, |bits, letter| Some(bits << 6 | value(letter)? as u128))?;
+    u64::try_from(bits >> 2).ok().filter(|_| bits & 3 == 0)
 }
 
 #[cfg(test)]
@@ -184,6 +167,10 @@ mod tests {
         let crc = |bytes: &[u8]| crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes);
         assert_eq!(base64(crc(b"123456789")), "rosUhgp5mIg=", "the published check value");
         assert_eq!(base64(0), "AAAAAAAAAAA=");
+        for crc64 in [0, 1, u64::MAX, crc(b"123456789"), 0x0123_4567_89ab_cdef] {
+            assert_eq!(from_base64(&base64(crc64)), Some(crc64));
+        }
+        assert_eq!(["", "=", "AAAAAAAAAAB=", "AAAAAAAAAA=", "AAAAAAAAAA*=", "AAAAAAAAAAA"].map(from_base64), [None; 6]);
         let joined = [b"1234".as_slice(), b"", b"56789"]
             .into_iter()
             .fold(0, |whole, part| checksum_combine(CrcAlgorithm::Crc64Nvme, whole, crc(part), part.len() as u64));

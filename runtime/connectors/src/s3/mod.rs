@@ -4,6 +4,7 @@ mod client;
 mod complete;
 mod error;
 mod inspect;
+mod objects;
 mod spec;
 mod store;
 

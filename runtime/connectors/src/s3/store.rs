@@ -1,5 +1,6 @@
 //! A bucket: uploads in parts, and small objects.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_s3::Client;
@@ -10,7 +11,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, IfExists, PartContent, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, Created, FileStore, IfExists, Listed, PartContent, PartTag, Stat, UnfinishedUpload, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 
 use super::client::Store;
@@ -35,7 +36,9 @@ pub(super) struct Bucket {
     /// False once the store said that it does not have `If-None-Match` on completion.
     pub(super) conditional: AtomicBool,
     /// False once the store refused an upload with checksums and took it without.
-    checksums: AtomicBool,
+    pub(super) checksums: AtomicBool,
+    /// Whether the store lists uploads by prefix; not known before it was asked.
+    pub(super) lists_uploads: OnceLock<bool>,
 }
 
 /// An upload as [`UploadId`] spells it: the mark in the object's metadata, then the store's own id.
@@ -54,7 +57,13 @@ impl<'a> Upload<'a> {
 
 impl Bucket {
     pub(super) fn new(store: Store, name: &str) -> Self {
-        Self { store, name: name.to_owned(), conditional: AtomicBool::new(true), checksums: AtomicBool::new(true) }
+        Self {
+            store,
+            name: name.to_owned(),
+            conditional: AtomicBool::new(true),
+            checksums: AtomicBool::new(true),
+            lists_uploads: OnceLock::new(),
+        }
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -74,7 +83,7 @@ impl Bucket {
         ConnectorError::new(ErrorKind::Unreachable, format!("s3 at {}: {key} was cut off: {error}", self.store.place))
     }
 
-    async fn create(&self, key: &str, mark: &str, checksums: bool) -> Result<Option<String>, (Answer, ConnectorError)> {
+    async fn begin_with(&self, key: &str, mark: &str, checksums: bool) -> Result<Option<String>, (Answer, ConnectorError)> {
         let mut call = self.client().create_multipart_upload().bucket(&self.name).key(key).metadata(UPLOAD_MARK, mark);
         if checksums {
             call = call.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
@@ -83,18 +92,22 @@ impl Bucket {
     }
 
     /// Begins with checksums; a store that refuses them and takes the upload without is not asked for them again.
-    async fn create_any(&self, key: &str, mark: &str) -> Result<Option<String>, ConnectorError> {
+    pub(super) async fn begin_any(&self, key: &str, mark: &str) -> Result<Option<String>, ConnectorError> {
         let checksums = self.checksums.load(Ordering::Relaxed);
-        let refused = match self.create(key, mark, checksums).await {
+        let refused = match self.begin_with(key, mark, checksums).await {
             Ok(id) => return Ok(id),
             Err((Answer::NotImplemented | Answer::Refused, error)) if checksums => error,
             Err((_, error)) => return Err(error),
         };
-        let id = self.create(key, mark, false).await.map_err(|_| refused)?;
+        let id = self.begin_with(key, mark, false).await.map_err(|_| refused)?;
+        self.lose_checksums();
+        Ok(id)
+    }
+
+    pub(super) fn lose_checksums(&self) {
         if self.checksums.swap(false, Ordering::Relaxed) {
             tracing::warn!(store = self.store.place, bucket = self.name, "the store takes no CRC64NVME checksums: parts are sent without");
         }
-        Ok(id)
     }
 
     /// Sends a part. Its bytes are not hashed for the signature: a CRC guards them, and TLS where the endpoint has it.
@@ -157,30 +170,10 @@ impl Bucket {
         }
         Ok(Some(Bytes::from(bytes)))
     }
-
-    async fn keys(&self, prefix: &str, limit: usize) -> Result<Vec<(String, u64)>, ConnectorError> {
-        let mut found: Vec<(String, u64)> = Vec::new();
-        let mut next: Option<String> = None;
-        while found.len() < limit {
-            let page = i32::try_from(limit - found.len()).unwrap_or(i32::MAX).min(1000);
-            let call = self.client().list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(page).set_continuation_token(next);
-            let answer = call.send().await.map_err(|error| self.failed("list", "", &error).1)?;
-            for object in answer.contents() {
-                let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                found.push((object.key().unwrap_or_default().to_owned(), size));
-            }
-            next = answer.next_continuation_token;
-            if next.is_none() {
-                break;
-            }
-        }
-        found.truncate(limit);
-        Ok(found)
-    }
 }
 
 /// For a store that takes none: the SDK adds its own checksum otherwise.
-fn without_checksums() -> aws_sdk_s3::config::Builder {
+pub(super) fn without_checksums() -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::new().request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
 }
 
@@ -189,7 +182,7 @@ impl FileStore for Bucket {
         Box::pin(async move {
             keys::check(key)?;
             let mark = disk::unique();
-            let id = self.create_any(key, &mark).await?.ok_or_else(|| {
+            let id = self.begin_any(key, &mark).await?.ok_or_else(|| {
                 let message = format!("s3 at {}: an upload was begun without an id", self.store.place);
                 ConnectorError::new(ErrorKind::Invalid, message)
             })?;
@@ -225,17 +218,38 @@ impl FileStore for Bucket {
     fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), ConnectorError>> {
         Box::pin(async move {
             keys::check(key)?;
-            let mut call = self.client().put_object().bucket(&self.name).key(key).body(ByteStream::from(data)).customize();
-            if !self.checksums.load(Ordering::Relaxed) {
-                call = call.config_override(without_checksums());
-            }
-            let sent = call.send().await;
-            sent.map(drop).map_err(|error| self.failed("write", key, &error).1)
+            let sent = self.write(key, data, None, self.checksums.load(Ordering::Relaxed)).await;
+            sent.map_err(|(_, error)| error)
         })
     }
 
-    fn list<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>> {
-        Box::pin(self.keys(prefix, limit))
+    fn create<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<Created, ConnectorError>> {
+        Box::pin(async move {
+            keys::check(key)?;
+            self.create_only(key, data).await
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Listed>, ConnectorError>> {
+        Box::pin(self.objects(prefix, after, limit))
+    }
+
+    fn uploads<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Option<Vec<UnfinishedUpload>>, ConnectorError>> {
+        Box::pin(self.unfinished(prefix, limit))
+    }
+
+    fn stat<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stat>, ConnectorError>> {
+        Box::pin(async move {
+            keys::check(key)?;
+            self.look_at(key).await
+        })
+    }
+
+    fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async move {
+            keys.iter().try_for_each(|key| keys::check(key))?;
+            self.delete(keys).await
+        })
     }
 
     fn place(&self) -> String {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kpipe_compiler::plan::{
     Compression, Decode, Endpoint, FileFormat, FileTail, Naming, OptionValue, Options, Route, SecretRef, Tail, ValueFormat,
 };
-use kpipe_engine::connector::{Completed, FileStore, IfExists, OpenRequest, PartContent, PartTag, Secrets, UploadId};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, Listed, OpenRequest, PartContent, PartTag, Secrets, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -55,7 +55,15 @@ fn options(endpoint: &str) -> BTreeMap<String, OptionValue> {
 
 fn with<T>(options: BTreeMap<String, OptionValue>, routes: &[Route], work: impl FnOnce(&OpenRequest<'_>) -> T) -> T {
     let endpoint = Endpoint { connector: "s3".into(), options: Options(options) };
-    work(&OpenRequest { pipeline: "p", task: 0, endpoint: &endpoint, routes, secrets: &Given, runtime: Handle::current() })
+    work(&OpenRequest {
+        pipeline: "p",
+        task: 0,
+        endpoint: &endpoint,
+        routes,
+        secrets: &Given,
+        runtime: Handle::current(),
+        starts_in_sink: false,
+    })
 }
 
 fn open(options: BTreeMap<String, OptionValue>, routes: &[Route]) -> Result<Arc<dyn FileStore>, ConnectorError> {
@@ -371,7 +379,12 @@ async fn options_that_do_not_go_together_are_refused() {
 }
 
 fn page(keys: &[&str], next: Option<&str>) -> Reply {
-    let contents: String = keys.iter().map(|key| format!("<Contents><Key>{key}</Key><Size>{}</Size></Contents>", key.len())).collect();
+    let contents: String = keys
+        .iter()
+        .map(|key| {
+            format!("<Contents><Key>{key}</Key><Size>{}</Size><LastModified>1970-01-01T00:00:07.000Z</LastModified></Contents>", key.len())
+        })
+        .collect();
     let next = next.map(|token| format!("<NextContinuationToken>{token}</NextContinuationToken>")).unwrap_or_default();
     ok(&format!("<ListBucketResult><IsTruncated>{}</IsTruncated>{contents}{next}</ListBucketResult>", !next.is_empty()))
 }
@@ -380,9 +393,10 @@ fn page(keys: &[&str], next: Option<&str>) -> Reply {
 async fn a_list_is_read_page_by_page() {
     let server =
         Server::start(vec![page(&["p/a", "p/bb"], Some("more")), page(&["p/ccc"], None), page(&["p/a", "p/b"], Some("more"))]).await;
-    let found = server.store.list("p/", 100).await.unwrap();
-    assert_eq!(found, [("p/a".to_owned(), 3), ("p/bb".to_owned(), 4), ("p/ccc".to_owned(), 5)]);
-    assert_eq!(server.store.list("p/", 2).await.unwrap().len(), 2);
+    let found = server.store.list("p/", "", 100).await.unwrap();
+    let listed = |key: &str, bytes| Listed { key: key.to_owned(), bytes, modified_ms: 7_000 };
+    assert_eq!(found, [listed("p/a", 3), listed("p/bb", 4), listed("p/ccc", 5)]);
+    assert_eq!(server.store.list("p/", "", 2).await.unwrap().len(), 2);
     let seen = server.seen();
     assert_eq!(seen.len(), 3, "what is not wanted is not asked for");
     assert!(seen[0].contains("max-keys=100") && seen[1].contains("max-keys=98") && seen[1].contains("continuation-token=more"), "{seen:?}");
@@ -486,7 +500,7 @@ impl Ask {
             Self::Abort => store.abort("k", &upload).await,
             Self::Get => store.get("k").await.map(drop),
             Self::Put => store.put("k", Bytes::from(vec![b'x'; 4 << 20])).await,
-            Self::List => store.list("k", 10).await.map(drop),
+            Self::List => store.list("k", "", 10).await.map(drop),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, IfExists, PART_BYTES_MIN, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, FileStore, IfExists, Listed, PART_BYTES_MIN, PartTag, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 /// A promised behaviour.
@@ -63,10 +63,11 @@ async fn visible_after_complete_only(store: &dyn FileStore, prefix: &str) {
     let key = format!("{prefix}/data/one");
     let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"text")]).await;
     assert_eq!(content(store, &key).await, None);
-    assert_eq!(store.list(prefix, 10).await.unwrap(), []);
+    assert_eq!(store.list(prefix, "", 10).await.unwrap(), []);
     assert_eq!(store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
     assert_eq!(content(store, &key).await.unwrap(), b"text");
-    assert_eq!(store.list(prefix, 10).await.unwrap(), [(key, 4)]);
+    let listed = store.list(prefix, "", 10).await.unwrap();
+    assert_eq!(listed.into_iter().map(|found| (found.key, found.bytes)).collect::<Vec<_>>(), [(key, 4)]);
 }
 
 async fn parts_in_order_of_number(store: &dyn FileStore, prefix: &str) {
@@ -196,14 +197,13 @@ async fn list_in_byte_order(store: &dyn FileStore, prefix: &str) {
         write(store, &format!("{prefix}/in/{name}"), b"1").await;
     }
     write(store, &format!("{prefix}/in2"), b"1").await;
-    let names =
-        |found: Vec<(String, u64)>| -> Vec<String> { found.into_iter().map(|(key, _)| key[prefix.len() + 1..].to_owned()).collect() };
-    let all = names(store.list(&format!("{prefix}/in/"), 100).await.unwrap());
+    let names = |found: Vec<Listed>| -> Vec<String> { found.into_iter().map(|found| found.key[prefix.len() + 1..].to_owned()).collect() };
+    let all = names(store.list(&format!("{prefix}/in/"), "", 100).await.unwrap());
     assert_eq!(all, ["in/B", "in/a", "in/b-x", "in/b.x", "in/b/x", "in/c/d/e", "in/c0"]);
-    assert_eq!(names(store.list(&format!("{prefix}/in/"), 3).await.unwrap()), all[..3]);
-    assert_eq!(names(store.list(&format!("{prefix}/in/b"), 100).await.unwrap()), ["in/b-x", "in/b.x", "in/b/x"]);
-    assert_eq!(names(store.list(&format!("{prefix}/in"), 100).await.unwrap()).len(), 8);
-    assert_eq!(store.list(&format!("{prefix}/none/"), 100).await.unwrap(), []);
+    assert_eq!(names(store.list(&format!("{prefix}/in/"), "", 3).await.unwrap()), all[..3]);
+    assert_eq!(names(store.list(&format!("{prefix}/in/b"), "", 100).await.unwrap()), ["in/b-x", "in/b.x", "in/b/x"]);
+    assert_eq!(names(store.list(&format!("{prefix}/in"), "", 100).await.unwrap()).len(), 8);
+    assert_eq!(store.list(&format!("{prefix}/none/"), "", 100).await.unwrap(), []);
 }
 
 async fn get_and_put(store: &dyn FileStore, prefix: &str) {
@@ -219,7 +219,8 @@ async fn odd_keys(store: &dyn FileStore, prefix: &str) {
         let key = format!("{prefix}/odd/{name}");
         assert_eq!(write(store, &key, b"x").await, Completed::Created, "{key}");
         assert_eq!(content(store, &key).await.unwrap(), b"x", "{key}");
-        assert!(store.list(&key, 2).await.unwrap().contains(&(key.clone(), 1)), "{key}");
+        let listed = store.list(&key, "", 2).await.unwrap();
+        assert!(listed.iter().any(|found| found.key == key && found.bytes == 1), "{key}");
     }
 }
 

@@ -180,6 +180,7 @@ fn open<T>(
         routes,
         secrets: setup.secrets.as_ref(),
         runtime: setup.runtime.clone(),
+        starts_in_sink: false,
     })
 }
 

@@ -24,6 +24,20 @@ pub enum Op {
     Complete,
     /// An upload is given up.
     Abort,
+    /// An object is written whole.
+    Put,
+    /// An object is written if there is none.
+    Create,
+    /// An object is read whole.
+    Get,
+    /// Objects are listed.
+    List,
+    /// Uploads under way are listed.
+    Uploads,
+    /// An object is looked at.
+    Stat,
+    /// Objects are removed.
+    Remove,
 }
 
 /// Which calls are hit.

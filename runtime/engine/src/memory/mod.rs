@@ -26,7 +26,7 @@ use crate::error::{ConnectorError, ErrorKind};
 /// There is no such world.
 pub fn open_source(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, ConnectorError> {
     let topics = request.routes.iter().map(|route| route.from.clone()).collect();
-    Ok(Box::new(source::MemorySource::join(world_of(request)?, request.pipeline, topics)?))
+    Ok(Box::new(source::MemorySource::join(world_of(request)?, request.pipeline, topics, request.starts_in_sink)?))
 }
 
 /// Opens a sink of records.

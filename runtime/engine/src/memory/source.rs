@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fault::Op;
-use super::world::{LogName, MemoryRecord, State, World};
-use crate::connector::{Accept, Assigned, Source, SourceEvent};
-use crate::error::ConnectorError;
+use super::world::{Log, LogName, MemoryRecord, State, World};
+use crate::connector::{Accept, Assigned, NO_IDENTITY, Source, SourceEvent};
+use crate::error::{ConnectorError, ErrorKind};
 use crate::position::{Delta, PartitionId, Position};
 use crate::records::{RawBatch, Records};
 
@@ -24,6 +24,7 @@ pub(super) struct MemorySource {
     held: BTreeMap<PartitionId, Held>,
     last_partition: u32,
     said_nothing: bool,
+    starts_in_sink: bool,
 }
 
 struct Held {
@@ -31,10 +32,12 @@ struct Held {
     next: i64,
     /// It was said that it goes; not read until it is released.
     leaving: bool,
+    /// The sink has not said yet where it starts.
+    waiting: bool,
 }
 
 impl MemorySource {
-    pub(super) fn join(world: Arc<World>, pipeline: &str, from: Vec<String>) -> Result<Self, ConnectorError> {
+    pub(super) fn join(world: Arc<World>, pipeline: &str, from: Vec<String>, starts_in_sink: bool) -> Result<Self, ConnectorError> {
         let mut topics: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
         for (route, topic) in from.into_iter().enumerate() {
             topics.entry(topic.into()).or_default().push(route);
@@ -47,16 +50,16 @@ impl MemorySource {
             state.groups.entry(pipeline.to_owned()).or_default().members.insert(member);
             (state.process, member)
         };
-        let group = pipeline.to_owned();
-        Ok(Self { world, process, member, group, topics, held: BTreeMap::new(), last_partition: 0, said_nothing: false })
+        let (group, held) = (pipeline.to_owned(), BTreeMap::new());
+        Ok(Self { world, process, member, group, topics, held, last_partition: 0, said_nothing: false, starts_in_sink })
     }
 
-    fn next_event(&mut self, state: &mut State, accept: Accept) -> Option<SourceEvent> {
+    fn next_event(&mut self, state: &mut State, accept: Accept) -> Result<Option<SourceEvent>, ConnectorError> {
         if let Some(event) = self.rebalance(state) {
-            return Some(event);
+            return Ok(Some(event));
         }
         if accept == Accept::EventsOnly {
-            return None;
+            return Ok(None);
         }
         self.read(state)
     }
@@ -85,13 +88,15 @@ impl MemorySource {
                 continue;
             }
             group.owners.insert(log.clone(), self.member);
-            let (start, end) = (group.committed.get(log).copied(), end_of(&state.logs[log]));
-            let start = start.unwrap_or_else(|| state.logs[log].first().map_or(0, |first| first.offset));
+            let (found, committed) = (&state.logs[log], group.committed.get(log).copied());
+            let next = committed.unwrap_or_else(|| found.first());
             self.last_partition += 1;
             let id = PartitionId(self.last_partition);
-            self.held.insert(id, Held { log: log.clone(), next: start, leaving: false });
+            self.held.insert(id, Held { log: log.clone(), next, leaving: false, waiting: self.starts_in_sink });
             let (topic, partition) = log.clone();
-            assigned.push(Assigned { id, topic, partition, start: Some(Position(start)), end: Some(Position(end)) });
+            let (start, end, committed) = (Some(Position(next)), Some(Position(found.end)), committed.map(Position));
+            let identity = found.identity.clone().unwrap_or_else(|| NO_IDENTITY.into());
+            assigned.push(Assigned { id, topic, partition, start, end, committed, identity });
         }
         if assigned.is_empty() && (self.said_nothing || !self.held.is_empty()) {
             return None;
@@ -101,37 +106,53 @@ impl MemorySource {
     }
 
     /// The partition that is furthest behind.
-    fn read(&mut self, state: &State) -> Option<SourceEvent> {
-        let behind = |held: &Held| end_of(&state.logs[&held.log]) - held.next;
-        let (id, held) = self.held.iter_mut().filter(|(_, held)| !held.leaving).max_by_key(|(_, held)| behind(held))?;
+    fn read(&mut self, state: &State) -> Result<Option<SourceEvent>, ConnectorError> {
+        let behind = |held: &Held| state.logs[&held.log].end - held.next;
+        let readable = self.held.iter_mut().filter(|(_, held)| !held.leaving && !held.waiting);
+        let Some((id, held)) = readable.max_by_key(|(_, held)| behind(held)) else { return Ok(None) };
         let log = &state.logs[&held.log];
-        let from = log.partition_point(|record| record.offset < held.next);
-        let records: Vec<_> = log[from..].iter().take(BATCH_RECORDS).cloned().collect();
-        let last = records.last()?.offset;
+        reach(&held.log, log, held.next)?;
+        let from = log.records.partition_point(|record| record.offset < held.next);
+        let records: Vec<_> = log.records[from..].iter().take(BATCH_RECORDS).cloned().collect();
+        let Some(last) = records.last().map(|last| last.offset) else { return Ok(None) };
         let delta = Delta::new(Position(held.next), Position(last + 1));
         held.next = last + 1;
         let bytes = records.iter().map(|record| record.value.as_ref().map_or(0, bytes::Bytes::len)).sum();
         let (topic, partition) = held.log.clone();
         let routes = Arc::clone(&self.topics[&topic]);
         let records = Box::new(MemoryRecords { topic, partition, records });
-        Some(SourceEvent::Batch(RawBatch { partition: *id, delta, routes, records, bytes }))
+        Ok(Some(SourceEvent::Batch(RawBatch { partition: *id, delta, routes, records, bytes })))
     }
 }
 
-fn end_of(log: &[Arc<MemoryRecord>]) -> i64 {
-    log.last().map_or(0, |last| last.offset + 1)
+/// A position that a log does not hold is never jumped over.
+fn reach((topic, partition): &LogName, log: &Log, position: i64) -> Result<(), ConnectorError> {
+    let Log { low, end, .. } = log;
+    if (*low..=*end).contains(&position) {
+        return Ok(());
+    }
+    let message = format!("memory: topic {topic:?} partition {partition} offset {position} is not there: it holds {low} to {end}");
+    Err(ConnectorError::new(ErrorKind::Missing, message))
 }
 
 impl Source for MemorySource {
     fn poll(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError> {
         let world = Arc::clone(&self.world);
-        match world.call(self.process, Op::Poll, |state| self.next_event(state, accept))? {
+        match world.call(self.process, Op::Poll, |state| self.next_event(state, accept))?? {
             Some(event) => Ok(event),
             None => {
                 world.clock().pause(wait);
                 Ok(SourceEvent::Idle)
             }
         }
+    }
+
+    fn start(&mut self, partition: PartitionId, position: Position) -> Result<(), ConnectorError> {
+        let held = self.held.get_mut(&partition).filter(|held| held.waiting);
+        let held = held.ok_or_else(|| ConnectorError::new(ErrorKind::Bug, format!("memory: {partition:?} does not wait for its start")))?;
+        reach(&held.log, &self.world.state().logs[&held.log], position.0)?;
+        (held.next, held.waiting) = (position.0, false);
+        Ok(())
     }
 
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {
@@ -166,7 +187,7 @@ impl Source for MemorySource {
 
     fn ends(&mut self) -> Vec<(PartitionId, Position)> {
         let state = self.world.state();
-        self.held.iter().map(|(id, held)| (*id, Position(end_of(&state.logs[&held.log])))).collect()
+        self.held.iter().map(|(id, held)| (*id, Position(state.logs[&held.log].end))).collect()
     }
 }
 

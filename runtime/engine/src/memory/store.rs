@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use super::fault::Op;
-use super::world::{UploadState, World};
-use crate::connector::{Completed, FileStore, IfExists, PART_BYTES_MIN, PartTag, UploadId};
+use super::world::{Object, State, UploadState, World};
+use crate::connector::{Completed, Created, FileStore, IfExists, Listed, PART_BYTES_MIN, PartTag, Stat, UnfinishedUpload, UploadId};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 
 pub(super) struct MemoryStore {
@@ -27,6 +27,10 @@ impl MemoryStore {
 
     fn name(&self, key: &str) -> String {
         format!("{}{key}", self.bucket)
+    }
+
+    fn object(&self, data: Bytes, upload: Option<String>) -> Object {
+        Object { data, modified_ms: self.world.clock().wall_ms(), upload }
     }
 }
 
@@ -61,12 +65,20 @@ fn join(upload: &UploadState, parts: &[PartTag]) -> Result<Bytes, ConnectorError
     Ok(whole.freeze())
 }
 
+/// What became of an upload that is over: decided by what is there, as S3's answers are.
+fn settle(state: &State, name: &str, upload: &UploadId) -> Result<Completed, ConnectorError> {
+    let Some(object) = state.objects.get(name) else { return Err(gone(upload)) };
+    let is_same = object.upload.as_ref() == Some(&upload.0) || state.spent.get(&upload.0) == Some(&object.data);
+    if is_same { Ok(Completed::Existed) } else { Err(other_data(name)) }
+}
+
 impl FileStore for MemoryStore {
     fn begin<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<UploadId, ConnectorError>> {
         let result = self.world.call(self.process, Op::Begin, |state| {
             state.last_id += 1;
             let id = format!("upload-{}", state.last_id);
-            state.uploads.insert(id.clone(), UploadState { key: self.name(key), ..UploadState::default() });
+            let begun_ms = self.world.clock().wall_ms();
+            state.uploads.insert(id.clone(), UploadState { key: self.name(key), begun_ms, ..UploadState::default() });
             UploadId(id)
         });
         ready(result).boxed()
@@ -90,19 +102,16 @@ impl FileStore for MemoryStore {
     ) -> BoxFuture<'a, Result<Completed, ConnectorError>> {
         let result = self.world.call(self.process, Op::Complete, |state| {
             let name = self.name(key);
-            let exists = state.objects.contains_key(&name);
-            let Some(open) = state.uploads.remove(&upload.0) else {
-                return if exists { Ok(Completed::Existed) } else { Err(gone(upload)) };
-            };
+            let Some(open) = state.uploads.remove(&upload.0) else { return settle(state, &name, upload) };
             if open.key != name {
                 return Err(invalid("an upload is completed under another key"));
             }
             let whole = join(&open, parts)?;
-            if exists && if_exists == IfExists::Keep {
-                let is_same = state.objects[&name] == whole;
-                return if is_same { Ok(Completed::Existed) } else { Err(other_data(&name)) };
+            state.spent.insert(upload.0.clone(), whole.clone());
+            if if_exists == IfExists::Keep && state.objects.contains_key(&name) {
+                return settle(state, &name, upload);
             }
-            state.objects.insert(name, whole);
+            state.objects.insert(name, self.object(whole, Some(upload.0.clone())));
             Ok(Completed::Created)
         });
         ready(result.and_then(|result| result)).boxed()
@@ -110,26 +119,79 @@ impl FileStore for MemoryStore {
 
     fn abort<'a>(&'a self, _key: &'a str, upload: &'a UploadId) -> BoxFuture<'a, Result<(), ConnectorError>> {
         let result = self.world.call(self.process, Op::Abort, |state| {
-            state.uploads.remove(&upload.0);
+            if let Some(open) = state.uploads.remove(&upload.0) {
+                state.spent.insert(upload.0.clone(), open.joined());
+            }
         });
         ready(result).boxed()
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Bytes>, ConnectorError>> {
-        ready(Ok(self.world.state().objects.get(&self.name(key)).cloned())).boxed()
+        let name = self.name(key);
+        ready(self.world.call(self.process, Op::Get, |state| state.objects.get(&name).map(|object| object.data.clone()))).boxed()
     }
 
     fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), ConnectorError>> {
-        self.world.put_object(&self.name(key), data);
-        ready(Ok(())).boxed()
+        let (name, object) = (self.name(key), self.object(data, None));
+        ready(self.world.call(self.process, Op::Put, |state| drop(state.objects.insert(name, object)))).boxed()
     }
 
-    fn list<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>> {
-        let state = self.world.state();
+    fn create<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<Created, ConnectorError>> {
+        let (name, object) = (self.name(key), self.object(data, None));
+        let result = self.world.call(self.process, Op::Create, |state| {
+            if state.objects.contains_key(&name) && !state.ignores_create_only {
+                return Created::Exists;
+            }
+            state.objects.insert(name, object);
+            Created::New
+        });
+        ready(result).boxed()
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Listed>, ConnectorError>> {
+        let (prefix, after) = (self.name(prefix), self.name(after));
+        let result = self.world.call(self.process, Op::List, |state| {
+            let from = prefix.as_str().max(&after);
+            let objects = state.objects.range(from.to_owned()..).take_while(|(name, _)| name.starts_with(&prefix));
+            let objects = objects.filter(|(name, _)| **name != after).take(limit);
+            let listed = objects.map(|(name, object)| {
+                let (key, bytes) = (name[self.bucket.len()..].to_owned(), object.data.len() as u64);
+                Listed { key, bytes, modified_ms: object.modified_ms }
+            });
+            listed.collect()
+        });
+        ready(result).boxed()
+    }
+
+    fn uploads<'a>(&'a self, prefix: &'a str, limit: usize) -> BoxFuture<'a, Result<Option<Vec<UnfinishedUpload>>, ConnectorError>> {
         let prefix = self.name(prefix);
-        let objects = state.objects.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix)).take(limit);
-        let listed = objects.map(|(name, data)| (name[self.bucket.len()..].to_owned(), data.len() as u64));
-        ready(Ok(listed.collect())).boxed()
+        let result = self.world.call(self.process, Op::Uploads, |state| {
+            let below = state.uploads.iter().filter(|(_, upload)| upload.key.starts_with(&prefix)).take(limit);
+            let listed = below.map(|(id, upload)| {
+                let key = upload.key[self.bucket.len()..].to_owned();
+                UnfinishedUpload { key, upload: UploadId(id.clone()), begun_ms: upload.begun_ms }
+            });
+            (!state.hides_uploads).then(|| listed.collect())
+        });
+        ready(result).boxed()
+    }
+
+    fn stat<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Stat>, ConnectorError>> {
+        let name = self.name(key);
+        let result = self.world.call(self.process, Op::Stat, |state| {
+            let Object { data, modified_ms, upload } = state.objects.get(&name)?.clone();
+            Some(Stat { bytes: data.len() as u64, modified_ms, upload, crc64: None })
+        });
+        ready(result).boxed()
+    }
+
+    fn remove<'a>(&'a self, keys: &'a [String]) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        let result = self.world.call(self.process, Op::Remove, |state| {
+            for key in keys {
+                state.objects.remove(&self.name(key));
+            }
+        });
+        ready(result).boxed()
     }
 
     fn place(&self) -> String {

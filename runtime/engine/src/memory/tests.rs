@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kpipe_compiler::plan::{Decode, Endpoint, KeyPlan, RecordTail, Route, TopicName, ValueFormat};
 
 use super::*;
-use crate::connector::{Accept, Completed, IfExists, PART_BYTES_MIN, SourceEvent};
+use crate::connector::{Accept, Completed, Created, IfExists, Listed, NO_IDENTITY, PART_BYTES_MIN, SourceEvent, Stat};
 use crate::env::VirtualClock;
 use crate::error::Retry;
 use crate::position::{PartitionId, Position};
@@ -20,7 +20,15 @@ fn with_request<T>(name: &str, use_it: impl FnOnce(&OpenRequest<'_>) -> T) -> T 
     let decode = Decode { format: ValueFormat::Bytes, columns: Vec::new() };
     let routes = [Route { statement: String::new(), from: "t".to_owned(), decode, filter: None, project: None, tail }];
     let runtime = crate::tests::runtime().handle().clone();
-    use_it(&OpenRequest { pipeline: "p", task: 0, endpoint: &endpoint, routes: &routes, secrets: &NoSecrets, runtime })
+    use_it(&OpenRequest {
+        pipeline: "p",
+        task: 0,
+        endpoint: &endpoint,
+        routes: &routes,
+        secrets: &NoSecrets,
+        runtime,
+        starts_in_sink: false,
+    })
 }
 
 fn source(name: &str) -> Box<dyn Source> {
@@ -117,7 +125,10 @@ async fn an_upload_is_visible_when_it_is_completed_and_not_before() {
     assert!(world.objects().is_empty());
     assert_eq!(store.complete("a/b", &upload, &parts, IfExists::Keep).await.unwrap(), Completed::Created);
     assert_eq!(store.complete("a/b", &upload, &parts, IfExists::Keep).await.unwrap(), Completed::Existed, "asked for again");
-    assert_eq!(store.list("a/", 10).await.unwrap(), [("a/b".to_owned(), PART_BYTES_MIN as u64 + 3)]);
+    assert_eq!(
+        store.list("a/", "", 10).await.unwrap(),
+        [Listed { key: "a/b".to_owned(), bytes: PART_BYTES_MIN as u64 + 3, modified_ms: 0 }]
+    );
     assert_eq!(store.get("a/b").await.unwrap().unwrap().len(), PART_BYTES_MIN + 3);
 }
 

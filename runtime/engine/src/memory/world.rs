@@ -51,20 +51,60 @@ pub(super) type LogName = (Arc<str>, i32);
 pub(super) struct State {
     /// The process that lives; handles of earlier ones do nothing any more.
     pub(super) process: u64,
-    pub(super) logs: BTreeMap<LogName, Vec<Arc<MemoryRecord>>>,
+    pub(super) logs: BTreeMap<LogName, Log>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) produced: Vec<Produced>,
-    pub(super) objects: BTreeMap<String, Bytes>,
+    pub(super) objects: BTreeMap<String, Object>,
     pub(super) uploads: BTreeMap<String, UploadState>,
+    /// What uploads that are over held, by their ids.
+    pub(super) spent: BTreeMap<String, Bytes>,
     pub(super) last_id: u64,
+    pub(super) ignores_create_only: bool,
+    pub(super) hides_uploads: bool,
     faults: Faults,
+}
+
+/// A topic's partition.
+#[derive(Default)]
+pub(super) struct Log {
+    pub(super) records: Vec<Arc<MemoryRecord>>,
+    /// The oldest position that it still holds.
+    pub(super) low: i64,
+    /// The next position to be written.
+    pub(super) end: i64,
+    /// `None`: it cannot say.
+    pub(super) identity: Option<Arc<str>>,
+}
+
+impl Log {
+    /// The first record's position.
+    pub(super) fn first(&self) -> i64 {
+        self.records.first().map_or(self.low, |first| first.offset)
+    }
+}
+
+/// A visible object.
+#[derive(Clone)]
+pub(super) struct Object {
+    pub(super) data: Bytes,
+    pub(super) modified_ms: i64,
+    /// The upload that wrote it.
+    pub(super) upload: Option<String>,
 }
 
 /// An upload that is not completed.
 #[derive(Default)]
 pub(super) struct UploadState {
     pub(super) key: String,
+    pub(super) begun_ms: i64,
     pub(super) parts: BTreeMap<u32, Bytes>,
+}
+
+impl UploadState {
+    /// All parts in order.
+    pub(super) fn joined(&self) -> Bytes {
+        self.parts.values().flatten().copied().collect()
+    }
 }
 
 /// The readers of a pipeline.
@@ -101,8 +141,23 @@ impl World {
     pub fn append(&self, topic: &str, partition: i32, mut record: MemoryRecord) {
         let mut state = self.state();
         let log = state.logs.entry((topic.into(), partition)).or_default();
-        record.offset = record.offset.max(log.last().map_or(0, |last| last.offset + 1));
-        log.push(Arc::new(record));
+        record.offset = record.offset.max(log.end);
+        log.end = record.offset + 1;
+        log.records.push(Arc::new(record));
+    }
+
+    /// Retention: what lies before an offset is gone.
+    pub fn drop_before(&self, topic: &str, partition: i32, offset: i64) {
+        let mut state = self.state();
+        let log = state.logs.entry((topic.into(), partition)).or_default();
+        log.low = offset.clamp(log.low, log.end);
+        log.records.retain(|record| record.offset >= offset);
+    }
+
+    /// A topic's partition is made anew, empty: another one under the old name, if it can tell.
+    pub fn create_log_anew(&self, topic: &str, partition: i32, identity: Option<&str>) {
+        let log = Log { identity: identity.map(Arc::from), ..Log::default() };
+        self.state().logs.insert((topic.into(), partition), log);
     }
 
     /// Appends a value.
@@ -125,12 +180,35 @@ impl World {
     /// Every visible object.
     #[must_use]
     pub fn objects(&self) -> BTreeMap<String, Bytes> {
-        self.state().objects.clone()
+        self.state().objects.iter().map(|(name, object)| (name.clone(), object.data.clone())).collect()
     }
 
     /// Puts an object there.
     pub fn put_object(&self, key: &str, data: impl Into<Bytes>) {
-        self.state().objects.insert(key.to_owned(), data.into());
+        let object = Object { data: data.into(), modified_ms: self.clock.wall_ms(), upload: None };
+        self.state().objects.insert(key.to_owned(), object);
+    }
+
+    /// Takes an object away.
+    pub fn remove_object(&self, key: &str) {
+        self.state().objects.remove(key);
+    }
+
+    /// Gives up all uploads under way, as a lifecycle rule does.
+    pub fn abort_uploads(&self) {
+        let mut state = self.state();
+        let gone = std::mem::take(&mut state.uploads);
+        state.spent.extend(gone.into_iter().map(|(id, upload)| (id, upload.joined())));
+    }
+
+    /// The buckets ignore that a write is create-only, and write: a store that does not know the condition.
+    pub fn ignore_create_only(&self, ignores: bool) {
+        self.state().ignores_create_only = ignores;
+    }
+
+    /// The buckets cannot list uploads.
+    pub fn hide_uploads(&self, hides: bool) {
+        self.state().hides_uploads = hides;
     }
 
     /// Uploads that are neither completed nor given up.

@@ -27,6 +27,10 @@ impl Source for Panicking {
         self.inner.poll(wait, accept)
     }
 
+    fn start(&mut self, partition: PartitionId, position: Position) -> Result<(), ConnectorError> {
+        self.inner.start(partition, position)
+    }
+
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {
         self.inner.commit(positions)
     }

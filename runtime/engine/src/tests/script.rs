@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::connector::{Accept, Assigned, OpenRequest, Source, SourceEvent};
+use crate::connector::{Accept, Assigned, NO_IDENTITY, OpenRequest, Source, SourceEvent};
 use crate::error::ErrorKind;
 use crate::limits::{REVOKE_WAIT, SETS_IN_FLIGHT_MAX, SETTLE_WAIT};
 use crate::memory::{Fault, Op, What, When};
@@ -118,10 +118,9 @@ impl Source for Scripted {
         }
         Ok(match step {
             Some(Assign(id, end)) => {
-                let start = Some(Position(0));
-                let assigned =
-                    Assigned { id: PartitionId(id), topic: "orders".into(), partition: id as i32, start, end: end.map(Position) };
-                SourceEvent::Assigned(vec![assigned])
+                let (id, partition, start, end) = (PartitionId(id), id as i32, Some(Position(0)), end.map(Position));
+                let (topic, identity) = ("orders".into(), NO_IDENTITY.into());
+                SourceEvent::Assigned(vec![Assigned { id, topic, partition, start, end, committed: None, identity }])
             }
             Some(Batch(id, from, to)) => batch(id, (from, to), (from, to)),
             Some(Gap(id, from, to)) => batch(id, (from, from), (from, to)),
@@ -137,6 +136,11 @@ impl Source for Scripted {
                 SourceEvent::Idle
             }
         })
+    }
+
+    fn start(&mut self, partition: PartitionId, position: Position) -> Result<(), ConnectorError> {
+        self.hear(format!("start {} {position}", partition.0));
+        Ok(())
     }
 
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {

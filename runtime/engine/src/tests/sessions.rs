@@ -4,8 +4,9 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::*;
-use crate::connector::{Accept, Assigned, OpenRequest, Source, SourceEvent};
+use crate::connector::{Accept, Assigned, NO_IDENTITY, OpenRequest, Source, SourceEvent};
 use crate::env::Random;
+use crate::error::ErrorKind;
 use crate::position::{Delta, PartitionId, Position};
 use crate::records::{RawBatch, Records};
 
@@ -72,8 +73,16 @@ impl Records for Messages {
 impl Source for SessionSource {
     fn poll(&mut self, wait: Duration, accept: Accept) -> Result<SourceEvent, ConnectorError> {
         if !std::mem::replace(&mut self.is_assigned, true) {
-            let (topic, start) = ("session".into(), Some(Position(0)));
-            return Ok(SourceEvent::Assigned(vec![Assigned { id: PartitionId(0), topic, partition: 0, start, end: None }]));
+            let (topic, start, identity) = ("session".into(), Some(Position(0)), NO_IDENTITY.into());
+            return Ok(SourceEvent::Assigned(vec![Assigned {
+                id: PartitionId(0),
+                topic,
+                partition: 0,
+                start,
+                end: None,
+                committed: None,
+                identity,
+            }]));
         }
         let mut session = self.session.lock().unwrap();
         let sent = (self.next - self.first) as usize;
@@ -95,6 +104,10 @@ impl Source for SessionSource {
         let delta = Delta::new(Position(first), Position(self.next));
         let records = Box::new(Messages { first, values });
         Ok(SourceEvent::Batch(RawBatch { partition: PartitionId(0), delta, routes: Arc::new([0]), records, bytes: 0 }))
+    }
+
+    fn start(&mut self, partition: PartitionId, _position: Position) -> Result<(), ConnectorError> {
+        Err(ConnectorError::new(ErrorKind::Bug, format!("session: the start of {partition:?} is its own")))
     }
 
     fn commit(&mut self, positions: &[(PartitionId, Position)]) -> Result<(), ConnectorError> {

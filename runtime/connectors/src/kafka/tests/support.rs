@@ -62,6 +62,7 @@ impl Pipeline {
             routes: &self.routes,
             secrets: &Inline,
             runtime: self.runtime.handle().clone(),
+            starts_in_sink: false,
         }
     }
 }

@@ -58,7 +58,7 @@ impl Broker {
         let routes: Vec<Route> = from.iter().map(route).collect();
         let endpoint = Endpoint { connector: "mqtt".into(), options: Options(all) };
         let runtime = self.runtime.handle().clone();
-        work(&OpenRequest { pipeline: "p", task, endpoint: &endpoint, routes: &routes, secrets: &Given, runtime })
+        work(&OpenRequest { pipeline: "p", task, endpoint: &endpoint, routes: &routes, secrets: &Given, runtime, starts_in_sink: false })
     }
 
     /// A source that subscribes to `a/#`, after its partition was assigned.

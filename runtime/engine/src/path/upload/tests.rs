@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::budget::{Budget, Place};
-use crate::connector::{Completed, IfExists, OpenRequest};
+use crate::connector::{Completed, Created, IfExists, Listed, OpenRequest, Stat, UnfinishedUpload};
 use crate::env::Env;
 use crate::error::ErrorKind;
 use crate::event::tests::Heard;
@@ -29,8 +29,15 @@ fn case(name: &str) -> Case {
     let env = Env::seeded(1, 0);
     let world = World::create(name, env.clock.clone());
     let endpoint = crate::tests::endpoint(name);
-    let request =
-        OpenRequest { pipeline: name, task: 0, endpoint: &endpoint, routes: &[], secrets: &NoSecrets, runtime: Handle::current() };
+    let request = OpenRequest {
+        pipeline: name,
+        task: 0,
+        endpoint: &endpoint,
+        routes: &[],
+        secrets: &NoSecrets,
+        runtime: Handle::current(),
+        starts_in_sink: false,
+    };
     let store = crate::memory::open_store(&request).unwrap();
     let patience = Patience { timeout: None, pause_max: Duration::from_secs(1) };
     let retries = Arc::new(Retries::new(env, Voice::new("p".into(), 0, Arc::new(Heard::default())), End::Sink, patience));
@@ -196,8 +203,24 @@ impl FileStore for Busy {
         Box::pin(async { Ok(()) })
     }
 
-    fn list<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<Vec<(String, u64)>, ConnectorError>> {
+    fn create<'a>(&'a self, _: &'a str, _: Bytes) -> BoxFuture<'a, Result<Created, ConnectorError>> {
+        Box::pin(async { Ok(Created::New) })
+    }
+
+    fn list<'a>(&'a self, _: &'a str, _: &'a str, _: usize) -> BoxFuture<'a, Result<Vec<Listed>, ConnectorError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn uploads<'a>(&'a self, _: &'a str, _: usize) -> BoxFuture<'a, Result<Option<Vec<UnfinishedUpload>>, ConnectorError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn stat<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Stat>, ConnectorError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn remove<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), ConnectorError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn place(&self) -> String {
