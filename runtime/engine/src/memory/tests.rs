@@ -115,6 +115,108 @@ fn no_records_come_when_none_are_accepted() {
     assert!(matches!(poll(&mut reader), SourceEvent::Batch(_)));
 }
 
+/// A source whose start the sink says.
+fn told_source(name: &str) -> Box<dyn Source> {
+    with_request(name, |request| open_source(&OpenRequest { starts_in_sink: true, runtime: request.runtime.clone(), ..*request }).unwrap())
+}
+
+#[test]
+fn nothing_is_handed_out_before_the_sink_says_from_where() {
+    let world = world("memory-start");
+    (0..10).for_each(|index| world.append_value("t", 0, format!("v{index}")));
+    let mut reader = told_source("memory-start");
+    let SourceEvent::Assigned(list) = poll(&mut reader) else { panic!("not assigned") };
+    assert_eq!((list[0].committed, &*list[0].identity), (None, NO_IDENTITY));
+    assert!(matches!(poll(&mut reader), SourceEvent::Idle));
+    reader.start(list[0].id, Position(7)).unwrap();
+    let SourceEvent::Batch(batch) = poll(&mut reader) else { panic!("no batch") };
+    assert_eq!((batch.delta.start, batch.delta.end), (Position(7), Position(10)));
+    assert_eq!(reader.start(list[0].id, Position(7)).unwrap_err().kind, ErrorKind::Bug, "it has begun");
+    reader.commit(&[(list[0].id, Position(9))]).unwrap();
+    drop(reader);
+    world.create_log_anew("t", 0, Some("another"));
+    world.append_value("t", 0, "v");
+    let mut reader = told_source("memory-start");
+    let SourceEvent::Assigned(list) = poll(&mut reader) else { panic!("not assigned") };
+    assert_eq!((list[0].committed, &*list[0].identity), (Some(Position(9)), "another"));
+}
+
+#[test]
+fn a_position_that_is_not_there_is_never_jumped_over() {
+    let world = world("memory-reach");
+    (0..10).for_each(|index| world.append_value("t", 0, format!("v{index}")));
+    world.drop_before("t", 0, 4);
+    for (position, reached) in [(3, false), (4, true), (10, true), (11, false)] {
+        let mut reader = told_source("memory-reach");
+        let id = assigned(poll(&mut reader))[0].1;
+        let started = reader.start(id, Position(position));
+        assert_eq!(started.is_ok(), reached, "{position}: {started:?}");
+        if let Err(error) = started {
+            assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::No));
+            assert!(error.message.ends_with("is not there: it holds 4 to 10"), "{error}");
+        }
+    }
+    let mut reader = source("memory-reach");
+    assert_eq!(assigned(poll(&mut reader))[0].2, Position(4));
+    world.drop_before("t", 0, 8);
+    assert_eq!(reader.poll(Duration::ZERO, Accept::Records).unwrap_err().kind, ErrorKind::Missing, "retention while it read");
+}
+
+#[tokio::test]
+async fn an_object_is_created_once_unless_the_store_ignores_that() {
+    let (world, store) = (world("memory-create"), store("memory-create"));
+    let lost = What::LoseAnswer(ConnectorError::new(ErrorKind::Unreachable, "memory: no answer"));
+    world.fault(Fault { op: Op::Create, when: When::Nth(1), what: lost });
+    store.create("log/1", Bytes::from_static(b"one")).await.unwrap_err();
+    assert_eq!(store.create("log/1", Bytes::from_static(b"one")).await.unwrap(), Created::Exists, "the answer was lost, not the object");
+    world.ignore_create_only(true);
+    assert_eq!(store.create("log/1", Bytes::from_static(b"two")).await.unwrap(), Created::New);
+    assert_eq!(store.get("log/1").await.unwrap().unwrap(), "two");
+    store.remove(&["log/1".to_owned(), "log/2".to_owned()]).await.unwrap();
+    assert_eq!(store.stat("log/1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn each_call_of_a_store_can_fail() {
+    let (world, store) = (world("memory-fails"), store("memory-fails"));
+    for op in [Op::Create, Op::Put, Op::Get, Op::List, Op::Uploads, Op::Stat, Op::Remove] {
+        world.fault(Fault { op, when: When::Nth(1), what: What::away() });
+        let failed = match op {
+            Op::Create => store.create("k", Bytes::new()).await.is_err(),
+            Op::Put => store.put("k", Bytes::new()).await.is_err(),
+            Op::Get => store.get("k").await.is_err(),
+            Op::List => store.list("", "", 1).await.is_err(),
+            Op::Uploads => store.uploads("", 1).await.is_err(),
+            Op::Stat => store.stat("k").await.is_err(),
+            _ => store.remove(&["k".to_owned()]).await.is_err(),
+        };
+        assert!(failed, "{op:?}");
+    }
+    assert!(world.objects().is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_gone_is_judged_by_what_is_there() {
+    let (world, store) = (world("memory-gone"), store("memory-gone"));
+    for (foreign, completed) in [(None, None), (Some("new"), Some(Completed::Existed)), (Some("old"), None)] {
+        let upload = store.begin("k").await.unwrap();
+        let parts = [store.part("k", &upload, 1, Bytes::from_static(b"new")).await.unwrap()];
+        world.abort_uploads();
+        world.remove_object("k");
+        foreign.into_iter().for_each(|data| world.put_object("k", data));
+        assert_eq!(store.complete("k", &upload, &parts, IfExists::Keep).await.ok(), completed, "{foreign:?}");
+    }
+    let upload = store.begin("k2").await.unwrap();
+    let under_way = store.uploads("k", 9).await.unwrap().unwrap();
+    assert_eq!((under_way.len(), under_way[0].key.as_str(), under_way[0].upload.is_same(&upload)), (1, "k2", true));
+    let parts = [store.part("k2", &upload, 1, Bytes::from_static(b"x")).await.unwrap()];
+    store.complete("k2", &upload, &parts, IfExists::Keep).await.unwrap();
+    let there = Stat { bytes: 1, modified_ms: 0, upload: Some(upload.mark().to_owned()), crc64: None };
+    assert_eq!(store.stat("k2").await.unwrap(), Some(there));
+    world.hide_uploads(true);
+    assert_eq!(store.uploads("", 9).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn an_upload_is_visible_when_it_is_completed_and_not_before() {
     let (world, store) = (world("memory-store"), store("memory-store"));

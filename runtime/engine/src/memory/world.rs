@@ -103,7 +103,8 @@ pub(super) struct UploadState {
 impl UploadState {
     /// All parts in order.
     pub(super) fn joined(&self) -> Bytes {
-        self.parts.values().flatten().copied().collect()
+        let parts: Vec<&[u8]> = self.parts.values().map(|part| &part[..]).collect();
+        parts.concat().into()
     }
 }
 
