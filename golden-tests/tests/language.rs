@@ -4,7 +4,11 @@
 mod compiling;
 #[path = "language/edits.rs"]
 mod edits;
+#[path = "language/layout.rs"]
+mod layout;
 #[path = "language/mutations.rs"]
 mod mutations;
+#[path = "language/random.rs"]
+mod random;
 #[path = "language/verdict.rs"]
 mod verdict;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::ast::{Name, Statement};
+use crate::ast::{Name, OptionValue, OtherClause, PartitionOffset, Statement, Tag, TagValue};
 use crate::clauses::{Alone, PropertyList};
 use crate::keyword::Keyword;
 use crate::token::is_word_sign;
@@ -138,11 +138,70 @@ impl fmt::Display for Statement {
             write!(f, " LIMIT {}", limit.node)?;
         }
         for clause in other {
-            write!(f, " {}", clause.node.text)?;
+            write!(f, " {}", clause.node)?;
         }
         if let Some(properties) = properties {
             write!(f, " PROPERTIES{}", PropertyList(&properties.node))?;
         }
         Ok(())
+    }
+}
+
+/// A value of the option table: bare wherever it can be.
+fn option_text(text: &str) -> Cow<'_, str> {
+    if is_bare_name(text) && !text.contains('=') { Cow::Borrowed(text) } else { ticked(text) }
+}
+
+impl fmt::Display for OtherClause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keyword, text: _, value } = self;
+        f.write_str(keyword)?;
+        match value {
+            OptionValue::Flag => Ok(()),
+            OptionValue::Text(text) => write!(f, "={}", option_text(text)),
+            OptionValue::Integer(number) => write!(f, "={number}"),
+            OptionValue::Columns(columns) => {
+                f.write_str(" ")?;
+                write_list(f, columns.iter().map(|column| &column.node))
+            }
+            OptionValue::Tags(tags) => {
+                f.write_str(" (")?;
+                write_list(f, tags)?;
+                f.write_str(")")
+            }
+            OptionValue::Field(path) => write!(f, " {path}"),
+            OptionValue::SysTime => f.write_str(" sys_time()"),
+            OptionValue::Buckets { fields, count } => {
+                f.write_str(" ")?;
+                write_list(f, fields.iter().map(|field| &field.node))?;
+                write!(f, " INTO {count} BUCKETS")
+            }
+            OptionValue::Offsets(offsets) => {
+                f.write_str(" ")?;
+                write_list(f, offsets)
+            }
+            OptionValue::Sample { count, every } => write!(f, " {count} EVERY {every}"),
+        }
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&option_text(&self.key.node))?;
+        match &self.value {
+            None => Ok(()),
+            Some(TagValue::Constant(text)) if is_bare_name(&text.node) => write!(f, "={}", option_text(&text.node)),
+            Some(TagValue::Constant(text)) => write!(f, "={}", string(&text.node)),
+            Some(TagValue::Alias(name)) => write!(f, " AS {}", option_text(&name.node)),
+        }
+    }
+}
+
+impl fmt::Display for PartitionOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            Some(offset) => write!(f, "({}, {offset})", self.partition),
+            None => write!(f, "({})", self.partition),
+        }
     }
 }

@@ -213,7 +213,7 @@ mod tests {
         let statement = with("LIMIT 5 PROPERTIES(a=1) BATCH = 2 STOREAS JSON AUTOCREATE PARTITIONBY x");
         assert_eq!(
             statement.to_string(),
-            "INSERT INTO t SELECT * FROM s PARTITIONBY x STOREAS JSON LIMIT 5 BATCH = 2 AUTOCREATE PROPERTIES(a=1)"
+            "INSERT INTO t SELECT * FROM s PARTITIONBY x STOREAS JSON LIMIT 5 BATCH=2 AUTOCREATE PROPERTIES(a=1)"
         );
     }
 

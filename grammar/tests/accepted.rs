@@ -210,7 +210,15 @@ fn options_are_kept_whole_in_their_order() {
         WITHDELAY = 1000 WITHGROUP g WITHOFFSET (0,10), (1) SAMPLE 10 EVERY 5000 DISTRIBUTEBY a,b INTO 10 BUCKETS \
         CLUSTERBY c INTO 256 BUCKETS WITH_SCHEMA_EVOLUTION = ADD WITH_PARTITIONING = DYNAMIC \
         WITH_TABLE_LOCATION = `/magic/x` WITH_OVERWRITE WITH_SESSION = andrew WITH_ACK WITH_ENCODE_BASE64 WITH_LOCK_TIME = 10";
-    assert_eq!(clauses(text), text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let canonical = "IGNORE col1, 1col2, f.a AUTOCREATE PK metadata.sensorID, type AUTOEVOLVE BATCH=500 \
+        WITHTIMESTAMP sys_time() TIMESTAMPUNIT=SECONDS WITHFORMAT=PROTOBUF WITHUNWRAP WITHTYPE=QUEUE \
+        WITHTAG (f1, c1=v1, f.b AS named) WITHTARGET=a.b.c WITHPIPELINE=a.b TTL=60 WITHSUBSCRIPTION=shared \
+        WITHJMSSELECTOR=`apples > 10` WITHREGEX=`/^#?([a-f0-9]{6})$/` INCREMENTALMODE=modeA WITHDOCTYPE=document.name \
+        WITHINDEXSUFFIX=_suffix_{YYYY-MM-dd} WITHSTRUCTURE INITIALIZE PROJECTTO=1 CAPITALIZE WITHCOMPRESSION=SNAPPY \
+        WITHDELAY=1000 WITHGROUP=g WITHOFFSET (0, 10), (1) SAMPLE 10 EVERY 5000 DISTRIBUTEBY a, b INTO 10 BUCKETS \
+        CLUSTERBY c INTO 256 BUCKETS WITH_SCHEMA_EVOLUTION=ADD WITH_PARTITIONING=DYNAMIC WITH_TABLE_LOCATION=/magic/x \
+        WITH_OVERWRITE WITH_SESSION=andrew WITH_ACK WITH_ENCODE_BASE64 WITH_LOCK_TIME=10";
+    assert_eq!((clauses(text).as_str(), clauses(canonical).as_str()), (canonical, canonical));
     let keywords: Vec<&str> =
         statement(&format!("INSERT INTO t SELECT * FROM s {text}")).other.iter().map(|clause| clause.node.keyword).collect();
     assert_eq!(keywords.first(), Some(&"IGNORE"));

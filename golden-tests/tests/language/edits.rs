@@ -178,7 +178,7 @@ impl Words<'_> {
 }
 
 /// The words of a text: bare ones, and what stands in single quotes or back-ticks; comments are left out.
-fn tokens(text: &str, span: Range<usize>) -> Vec<(Option<char>, Range<usize>)> {
+pub(crate) fn tokens(text: &str, span: Range<usize>) -> Vec<(Option<char>, Range<usize>)> {
     let mut found = Vec::new();
     let mut at = span.start;
     while at < span.end {
