@@ -10,6 +10,9 @@ mod local;
 pub mod memory;
 mod mqtt;
 mod s3;
+#[cfg(test)]
+#[path = "../tests/support/s3_like.rs"]
+mod s3_like;
 
 use kpipe_engine::connector::ConnectorDef;
 

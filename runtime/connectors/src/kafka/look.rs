@@ -1,9 +1,11 @@
 //! Questions to a cluster that change nothing: topics, offsets, where a group stands.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kpipe_engine::connector::NO_IDENTITY;
 use kpipe_engine::error::{About, ConnectorError, ErrorKind};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -14,7 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::failure::{self, Place};
-use super::ffi::Queue;
+use super::ffi::{self, Queue};
 use super::health::Watch;
 use super::rebalance::{Named, Start};
 use super::settings::Settings;
@@ -260,6 +262,33 @@ pub(super) fn starts<C: ConsumerContext>(
     Ok(starts.collect())
 }
 
+/// What tells each topic from another of its name: its id, spelled as Kafka's own tools do.
+pub(super) fn identities<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    names: &[Named],
+    wait: Duration,
+) -> KafkaResult<BTreeMap<String, Arc<str>>> {
+    let mut topics: Vec<&str> = names.iter().map(|(topic, _)| &**topic).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let Some(first) = topics.first() else { return Ok(BTreeMap::new()) };
+    let brokers = consumer.fetch_metadata(Some(first), wait)?;
+    let broker = brokers.brokers().first().ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerNotAvailable))?.id();
+    let ids = ffi::topic_ids(consumer, broker, &topics, wait).map_err(KafkaError::MetadataFetch)?;
+    Ok(ids.into_iter().map(|(topic, id)| (topic, topic_id(id))).collect())
+}
+
+/// 128 bits in base64, with the letters that may stand in a URL or a path; `-` where the cluster gave none.
+fn topic_id(id: u128) -> Arc<str> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    if id == 0 {
+        return NO_IDENTITY.into();
+    }
+    // 21 letters of six bits, and one with the last two.
+    let letters = (0..21).map(|place| (id >> (122 - 6 * place)) & 63).chain([(id & 3) << 4]);
+    letters.map(|value| char::from(LETTERS[value as usize])).collect::<String>().into()
+}
+
 /// A list with these offsets.
 pub(super) fn list<'a>(entries: impl IntoIterator<Item = (&'a Named, Offset)>) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
@@ -336,6 +365,15 @@ mod tests {
             assert_eq!(starts, [(expected, 5), (4, 7)], "{from:?}");
         }
         assert_eq!(starts(look.consumer(), &[], From::Latest, true, Duration::from_secs(5)).unwrap(), []);
+    }
+
+    #[test]
+    fn ids_are_spelled_as_kafka_does() {
+        // The id of the metadata log in KRaft, and one whose bits are all set.
+        assert_eq!(&*topic_id(1), "AAAAAAAAAAAAAAAAAAAAAQ");
+        assert_eq!(&*topic_id(u128::MAX), "_____________________w");
+        assert_eq!(&*topic_id(0xf8 << 120 | 0x10), "-AAAAAAAAAAAAAAAAAAAEA");
+        assert_eq!(&*topic_id(0), "-");
     }
 
     #[test]

@@ -231,8 +231,13 @@ impl KafkaSource {
     /// Finds out where an assignment starts, then takes it.
     fn resolve(&mut self) -> Result<(), ConnectorError> {
         let Some(names) = self.resolving.take() else { return Ok(()) };
-        let mut starts = match look::starts(&self.consumer, &names, self.from, self.starts_in_sink, RESOLVE_WAIT) {
-            Ok(starts) => starts,
+        let found = look::starts(&self.consumer, &names, self.from, self.starts_in_sink, RESOLVE_WAIT).and_then(|starts| {
+            // Only a sink that looks for what it wrote has to know whether this is the topic that it wrote it from.
+            let asked = if self.starts_in_sink { &*names } else { &[] };
+            Ok((starts, look::identities(&self.consumer, asked, RESOLVE_WAIT)?))
+        });
+        let (mut starts, identities) = match found {
+            Ok(found) => found,
             Err(error) if look::passes(&error) => {
                 self.resolving = Some(names);
                 self.pause_until = Instant::now() + PAUSE;
@@ -249,7 +254,12 @@ impl KafkaSource {
             start.position = safe.unwrap_or(start.position);
         }
         self.kept.assigned();
-        let assigned = self.share.assign(starts, if self.starts_in_sink { State::Waiting } else { State::Reading });
+        let mut assigned = self.share.assign(starts, if self.starts_in_sink { State::Waiting } else { State::Reading });
+        for partition in &mut assigned {
+            if let Some(identity) = identities.get(&*partition.topic) {
+                partition.identity = Arc::clone(identity);
+            }
+        }
         for (partition, (safe, moves)) in assigned.iter().zip(late) {
             if let Some(start) = partition.start.filter(|_| moves) {
                 self.starting.insert(partition.id);

@@ -15,6 +15,8 @@ use tokio::runtime::Handle;
 
 use super::CONNECTOR;
 
+mod objects;
+
 struct Given;
 
 impl Secrets for Given {
@@ -484,11 +486,14 @@ enum Ask {
     Abort,
     Get,
     Put,
+    Create,
     List,
+    Remove,
 }
 
 impl Ask {
-    const ALL: [Self; 7] = [Self::Begin, Self::Part, Self::Complete, Self::Abort, Self::Get, Self::Put, Self::List];
+    const ALL: [Self; 9] =
+        [Self::Begin, Self::Part, Self::Complete, Self::Abort, Self::Get, Self::Put, Self::Create, Self::List, Self::Remove];
 
     async fn of(self, store: &dyn FileStore) -> Result<(), ConnectorError> {
         let upload = UploadId("mark/id".into());
@@ -500,7 +505,9 @@ impl Ask {
             Self::Abort => store.abort("k", &upload).await,
             Self::Get => store.get("k").await.map(drop),
             Self::Put => store.put("k", Bytes::from(vec![b'x'; 4 << 20])).await,
+            Self::Create => store.create("k", Bytes::from(vec![b'x'; 4 << 20])).await.map(drop),
             Self::List => store.list("k", "", 10).await.map(drop),
+            Self::Remove => store.remove(&["k".to_owned()]).await,
         }
     }
 
@@ -510,19 +517,20 @@ impl Ask {
             Self::Begin => begun(),
             Self::Part => Reply::Answer(200, "etag: \"e\"\r\n", String::new()),
             Self::Complete => completed(),
-            Self::Abort => Reply::Answer(204, "", String::new()),
-            Self::Get | Self::Put => Reply::Answer(200, "", String::new()),
+            Self::Abort | Self::Remove => Reply::Answer(204, "", String::new()),
+            Self::Get | Self::Put | Self::Create => Reply::Answer(200, "", String::new()),
             Self::List => page(&[], None),
         }
     }
 
     fn what(self) -> &'static str {
         match self {
-            Self::Begin | Self::Part | Self::Put => "cannot write s3://lake/k: ",
+            Self::Begin | Self::Part | Self::Put | Self::Create => "cannot write s3://lake/k: ",
             Self::Complete => "cannot complete s3://lake/k: ",
             Self::Abort => "cannot give up an upload to s3://lake/k: ",
             Self::Get => "cannot read s3://lake/k: ",
             Self::List => "cannot list ",
+            Self::Remove => "cannot remove s3://lake/k: ",
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use kpipe_engine::connector::{Completed, FileStore, IfExists, Listed, PART_BYTES_MIN, PartTag, UploadId};
+use kpipe_engine::connector::{Completed, Created, FileStore, IfExists, Listed, PART_BYTES_MIN, PartTag, UploadId};
 use kpipe_engine::error::{ConnectorError, ErrorKind, Retry};
 
 /// A promised behaviour.
@@ -34,6 +34,11 @@ pub(crate) static STORE: &[Behaviour] = &[
         check: |store, prefix| Box::pin(an_aborted_upload_cannot_complete(store, prefix)),
     },
     Behaviour { name: "list_in_byte_order", check: |store, prefix| Box::pin(list_in_byte_order(store, prefix)) },
+    Behaviour { name: "list_behind_a_key", check: |store, prefix| Box::pin(list_behind_a_key(store, prefix)) },
+    Behaviour { name: "one_of_many_creators_wins", check: |store, prefix| Box::pin(one_of_many_creators_wins(store, prefix)) },
+    Behaviour { name: "uploads_are_seen_until_they_end", check: |store, prefix| Box::pin(uploads_are_seen_until_they_end(store, prefix)) },
+    Behaviour { name: "a_look_says_what_is_there", check: |store, prefix| Box::pin(a_look_says_what_is_there(store, prefix)) },
+    Behaviour { name: "what_is_removed_is_gone", check: |store, prefix| Box::pin(what_is_removed_is_gone(store, prefix)) },
     Behaviour { name: "get_and_put", check: |store, prefix| Box::pin(get_and_put(store, prefix)) },
     Behaviour { name: "odd_keys", check: |store, prefix| Box::pin(odd_keys(store, prefix)) },
     Behaviour { name: "keys_outside_are_refused", check: |store, prefix| Box::pin(keys_outside_are_refused(store, prefix)) },
@@ -206,6 +211,118 @@ async fn list_in_byte_order(store: &dyn FileStore, prefix: &str) {
     assert_eq!(store.list(&format!("{prefix}/none/"), "", 100).await.unwrap(), []);
 }
 
+async fn list_behind_a_key(store: &dyn FileStore, prefix: &str) {
+    let keys: Vec<String> =
+        ["log/01", "log/02", "log/03", "log0", "log/a/1", "log.x"].iter().map(|name| format!("{prefix}/{name}")).collect();
+    for key in &keys {
+        store.put(key, Bytes::from_static(b"12")).await.unwrap();
+    }
+    let now_ms = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let below = format!("{prefix}/log/");
+    let names = async |after: &str, limit| -> Vec<String> {
+        let found = store.list(&below, after, limit).await.unwrap();
+        // The store's clock is another one; but in milliseconds it is of this century.
+        assert!(found.iter().all(|found| found.bytes == 2 && (found.modified_ms - now_ms()).abs() < 1_000_000_000_000), "{found:?}");
+        found.into_iter().map(|found| found.key[below.len()..].to_owned()).collect()
+    };
+    assert_eq!(names("", 2).await, ["01", "02"]);
+    assert_eq!(names(&keys[0], 2).await, ["02", "03"]);
+    assert_eq!(names(&keys[1], 9).await, ["03", "a/1"]);
+    assert_eq!(names(&format!("{below}a"), 9).await, ["a/1"], "a key that is not there");
+    assert_eq!(names(&keys[4], 9).await, [""; 0]);
+    assert_eq!(names(&keys[3], 9).await, [""; 0], "behind all of the prefix");
+    assert_eq!(names(&keys[5], 1).await, ["01"], "before all of the prefix");
+}
+
+/// What a commit is: exactly one of many is told that its object is new, and it is that one's.
+async fn one_of_many_creators_wins(store: &dyn FileStore, prefix: &str) {
+    for round in 0..8 {
+        let key = format!("{prefix}/.kpipe/log/{round}.json");
+        // Of different sizes: some are still on their way when others have arrived.
+        let texts: Vec<Bytes> = (0..16).map(|creator: usize| format!("{creator:02}").repeat(1 + creator * 500).into()).collect();
+        let ended = futures_util::future::join_all(texts.iter().map(|text| created(store, &key, text))).await;
+        let winners: Vec<_> = texts.iter().zip(&ended).filter(|(_, end)| **end == Created::New).map(|(text, _)| text).collect();
+        assert_eq!(winners.len(), 1, "{ended:?}");
+        assert!(store.get(&key).await.unwrap().as_ref() == Some(winners[0]), "the winner's bytes are there");
+        assert_eq!(store.create(&key, Bytes::from_static(b"late")).await.unwrap(), Created::Exists);
+        assert_eq!(store.create(&key, winners[0].clone()).await.unwrap(), Created::Exists, "the winner itself, after a lost answer");
+        assert!(store.get(&key).await.unwrap().as_ref() == Some(winners[0]), "it is untouched");
+    }
+}
+
+/// A store may answer that two conditional writes met: then the same call is made again, as the engine does.
+async fn created(store: &dyn FileStore, key: &str, text: &Bytes) -> Created {
+    for _ in 0..20 {
+        match store.create(key, text.clone()).await {
+            Ok(created) => return created,
+            Err(error) => assert_eq!(error.retry, Retry::Backoff, "{error}"),
+        }
+    }
+    panic!("{key} could not be created")
+}
+
+async fn uploads_are_seen_until_they_end(store: &dyn FileStore, prefix: &str) {
+    let below = format!("{prefix}/up/");
+    // Asked while there is none: a store that cannot tell must say so, not "none".
+    let Some(none) = store.uploads(&below, 10).await.unwrap() else { return };
+    assert_eq!(none, []);
+    let (first, second, other) = (format!("{below}a"), format!("{below}b/c"), format!("{prefix}/up2"));
+    let mut open = Vec::new();
+    for key in [&first, &second, &second, &other] {
+        open.push(prepare(store, key, &[Bytes::from_static(b"text")]).await);
+    }
+    let seen = async |prefix: &str, limit| {
+        let found = store.uploads(prefix, limit).await.unwrap().unwrap();
+        found.into_iter().map(|found| (found.key, found.upload)).collect::<Vec<_>>()
+    };
+    let is = |seen: &[(String, UploadId)], expected: &[(&String, usize)]| {
+        let all = expected.iter().all(|(key, index)| seen.iter().any(|(found, id)| found == *key && id.is_same(&open[*index].0)));
+        assert!(all && seen.len() == expected.len(), "{seen:?}, expected {expected:?} of {open:?}");
+    };
+    is(&seen(&below, 10).await, &[(&first, 0), (&second, 1), (&second, 2)]);
+    assert_eq!(seen(&below, 2).await.len(), 2);
+    is(&seen(&second, 10).await, &[(&second, 1), (&second, 2)]);
+    // Whoever lists an upload can give it up.
+    let listed = seen(&below, 10).await.into_iter().find(|(_, id)| id.is_same(&open[1].0)).unwrap();
+    store.abort(&listed.0, &listed.1).await.unwrap();
+    store.complete(&first, &open[0].0, &open[0].1, IfExists::Keep).await.unwrap();
+    is(&seen(&below, 10).await, &[(&second, 2)]);
+    store.complete(&second, &open[2].0, &open[2].1, IfExists::Keep).await.unwrap();
+    is(&seen(&below, 10).await, &[]);
+    store.abort(&other, &open[3].0).await.unwrap();
+}
+
+async fn a_look_says_what_is_there(store: &dyn FileStore, prefix: &str) {
+    let key = format!("{prefix}/data/one");
+    assert_eq!(store.stat(&key).await.unwrap(), None);
+    let (upload, tags) = prepare(store, &key, &[Bytes::from_static(b"123456789")]).await;
+    assert_eq!(store.stat(&key).await.unwrap(), None, "an upload is no object");
+    store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap();
+    let found = store.stat(&key).await.unwrap().unwrap();
+    assert_eq!(found.bytes, 9);
+    assert!(found.upload.is_none_or(|mark| mark == upload.mark()), "the mark of another upload");
+    assert!(found.crc64.is_none_or(|crc64| crc64 == 0xae8b_1486_0a79_9888), "{:?}", found.crc64);
+    assert_eq!(store.stat(&format!("{prefix}/data")).await.unwrap(), None, "a folder is no object");
+    let key = format!("{prefix}/data/whole");
+    store.create(&key, Bytes::from_static(b"12")).await.unwrap();
+    assert_eq!(store.stat(&key).await.unwrap().map(|found| (found.bytes, found.upload)), Some((2, None)));
+}
+
+async fn what_is_removed_is_gone(store: &dyn FileStore, prefix: &str) {
+    let keys: Vec<String> = ["a", "b/c", "d & <e>", "stays"].iter().map(|name| format!("{prefix}/{name}")).collect();
+    for key in &keys {
+        store.put(key, Bytes::from_static(b"x")).await.unwrap();
+    }
+    store.remove(&[]).await.unwrap();
+    store.remove(&keys[..1]).await.unwrap();
+    store.remove(&keys[..3]).await.unwrap();
+    store.remove(&keys[..3]).await.unwrap();
+    let left = store.list(prefix, "", 9).await.unwrap();
+    assert_eq!(left.into_iter().map(|found| found.key).collect::<Vec<_>>(), keys[3..]);
+    assert_eq!(store.create(&keys[0], Bytes::from_static(b"y")).await.unwrap(), Created::New, "its name is free again");
+    store.remove(&[format!("{prefix}/../x")]).await.unwrap_err();
+}
+
 async fn get_and_put(store: &dyn FileStore, prefix: &str) {
     let key = format!("{prefix}/.kpipe/x/plan.json");
     assert_eq!(content(store, &key).await, None);
@@ -230,6 +347,8 @@ async fn keys_outside_are_refused(store: &dyn FileStore, prefix: &str) {
         store.begin(&key).await.unwrap_err();
         store.put(&key, Bytes::new()).await.unwrap_err();
         store.get(&key).await.unwrap_err();
+        store.create(&key, Bytes::new()).await.unwrap_err();
+        store.stat(&key).await.unwrap_err();
     }
     store.begin("/etc/passwd").await.unwrap_err();
     store.begin("").await.unwrap_err();

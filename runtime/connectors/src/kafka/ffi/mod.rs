@@ -1,9 +1,10 @@
 //! The calls of librdkafka that the `rdkafka` crate does not wrap: batches from a partition's own queue, a wake-up when a queue has
-//! something, cached watermarks, and producing under a topic handle.
+//! something, cached watermarks, ids of topics, and producing under a topic handle.
 //!
 //! The only unsafe code of the workspace. Everything it hands out keeps the client alive that it belongs to.
 #![expect(unsafe_code, reason = "librdkafka is a C library; this module is where its pointers end")]
 
+mod describe;
 mod messages;
 mod produce;
 
@@ -19,6 +20,7 @@ use rdkafka_sys as sys;
 
 use super::signal::Signal;
 
+pub(super) use describe::topic_ids;
 pub(super) use messages::{Messages, QueueError};
 pub(super) use produce::{Headers, Outgoing, TopicHandle};
 

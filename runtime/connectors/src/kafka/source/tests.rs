@@ -325,3 +325,95 @@ fn a_commit_that_the_group_refused_for_its_generation_is_not_taken_for_done() {
         assert_eq!(standing[0].committed, Some(6), "{refusal:?}");
     }
 }
+
+/// A source whose starts the sink says.
+fn told(pipeline: &Pipeline) -> KafkaSource {
+    KafkaSource::open(&OpenRequest { starts_in_sink: true, ..pipeline.request() }).unwrap()
+}
+
+#[test]
+fn nothing_is_handed_out_before_the_sink_says_from_where() {
+    let cluster = cluster(2);
+    (0..2).for_each(|partition| testing::fill(&cluster.bootstrap_servers(), "t", partition, 10));
+    let pipeline = pipeline(&cluster, &["t"]).with(&[("from", OptionValue::Text("latest".to_owned()))]);
+    let mut source = told(&pipeline);
+    let assigned = joined(&mut source);
+    let [one, other] = &assigned[..] else { panic!("{assigned:?}") };
+    assert!(one.identity.len() == 22 && one.identity == other.identity && one.committed.is_none(), "{assigned:?}");
+    for _ in 0..5 {
+        assert!(matches!(source.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Idle));
+    }
+    source.start(one.id, Position(7)).unwrap();
+    let found = read(&mut source, 3);
+    assert_eq!(found[&one.id], (["value 7", "value 8", "value 9"].map(str::to_owned).to_vec(), Position(10)));
+    source.start(other.id, Position(10)).unwrap();
+    assert_eq!(source.start(other.id, Position(10)).unwrap_err().kind, ErrorKind::Bug, "it has begun");
+    source.commit(&[(one.id, Position(9))]).unwrap();
+    source.settle(Duration::from_secs(10)).unwrap();
+    testing::fill(&cluster.bootstrap_servers(), "t", other.partition, 2);
+    assert_eq!(read(&mut source, 2)[&other.id].1, Position(12));
+    drop(source);
+
+    let again = joined(&mut told(&pipeline));
+    let committed: BTreeMap<_, _> = again.iter().map(|held| (held.partition, held.committed)).collect();
+    assert_eq!(committed, BTreeMap::from([(one.partition, Some(Position(9))), (other.partition, None)]), "a start is not committed");
+}
+
+#[test]
+fn a_start_that_the_partition_does_not_reach_is_named() {
+    let cluster = cluster(1);
+    testing::fill(&cluster.bootstrap_servers(), "t", 0, 10);
+    let pipeline = pipeline(&cluster, &["t"]);
+    let mut source = told(&pipeline);
+    let id = joined(&mut source)[0].id;
+    for position in [-1, 11] {
+        let error = source.start(id, Position(position)).unwrap_err();
+        assert_eq!((error.kind, error.retry), (ErrorKind::Missing, Retry::No));
+        let said = format!("topic \"t\" partition 0 offset {position} is not there: the partition holds 0 to 10");
+        assert!(error.message.ends_with(&said), "{error}");
+        assert!(error.help.unwrap().contains("kpipe offsets"));
+    }
+    assert!(matches!(source.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Idle), "never a jump");
+}
+
+#[test]
+fn partitions_that_never_began_are_given_away_and_left_as_the_others() {
+    let cluster = cluster(4);
+    (0..4).for_each(|partition| testing::fill(&cluster.bootstrap_servers(), "t", partition, 3));
+    let pipeline = pipeline(&cluster, &["t"]);
+    let mut first = told(&pipeline);
+    let held = joined(&mut first);
+    first.start(held[0].id, Position(1)).unwrap();
+    read(&mut first, 2);
+    let mut second = told(&pipeline);
+    let mut other: Vec<Assigned> = Vec::new();
+    let hear = |second: &mut KafkaSource, other: &mut Vec<Assigned>| {
+        if let SourceEvent::Assigned(assigned) = second.poll(WAIT, Accept::Records).unwrap() {
+            assigned.iter().for_each(|held| second.start(held.id, Position(2)).unwrap());
+            other.extend(assigned);
+        }
+    };
+    let given = until("a rebalance", || {
+        let event = first.poll(WAIT, Accept::Records).unwrap();
+        hear(&mut second, &mut other);
+        if let SourceEvent::Revoked(ids) = event { Some(ids) } else { None }
+    });
+    // The sink looked where they start while they were taken away: nothing to be done any more.
+    for id in given.iter().filter(|id| **id != held[0].id) {
+        first.start(*id, Position(0)).unwrap();
+    }
+    first.release(&given).unwrap();
+    given.iter().for_each(|id| first.start(*id, Position(0)).unwrap());
+    until("the rest", || {
+        assert!(!matches!(first.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Batch(_)), "nothing of what never began");
+        hear(&mut second, &mut other);
+        (other.len() == given.len()).then_some(())
+    });
+    let begun = Instant::now();
+    drop(first);
+    assert!(begun.elapsed() < Duration::from_secs(5), "leaving waits for nothing");
+    until("all of it", || {
+        hear(&mut second, &mut other);
+        (other.len() == 4).then_some(())
+    });
+}
