@@ -3,6 +3,7 @@
 //! Each example is a condition that is true; a test evaluates all of them.
 
 use crate::plan::{DataType, TimeUnit};
+use crate::time_pattern::TimePattern;
 
 /// One function.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +31,8 @@ pub struct Function {
 pub enum Param {
     /// A text. What no schema names is one.
     Text,
-    /// A text that is written out in the statement.
-    LiteralText,
+    /// A text that is written out in the statement, and what it is.
+    Written(Written),
     /// One of these words, written out.
     Word(&'static [&'static str]),
     /// A whole number, taken as `bigint`.
@@ -44,6 +45,67 @@ pub enum Param {
     Timestamp,
     /// A value of any single type; all such places of a call have one type.
     Same,
+}
+
+/// What a text that is written out has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// A java.time pattern.
+    TimePattern,
+    /// The same, of a time that is to be read.
+    TimeToRead,
+    /// A name of the time zone database.
+    Zone,
+    /// A regular expression.
+    Regex,
+    /// Names and numbers with dots between them.
+    JsonPath,
+}
+
+/// The largest regular expression, in bytes of its compiled form.
+pub const REGEX_BYTES_MAX: usize = 1 << 20;
+
+impl Written {
+    /// As a signature shows it.
+    fn name(self) -> &'static str {
+        match self {
+            Written::TimePattern | Written::TimeToRead => "'pattern'",
+            Written::Zone => "'zone'",
+            Written::Regex => "'regex'",
+            Written::JsonPath => "'path'",
+        }
+    }
+
+    /// Why a text is not what it has to be, and how to go on.
+    ///
+    /// # Errors
+    ///
+    /// Both as fragments of sentences.
+    pub fn check(self, text: &str) -> Result<(), (String, &'static str)> {
+        match self {
+            Written::TimePattern | Written::TimeToRead => {
+                let pattern = TimePattern::parse(text).map_err(|error| (error.to_string(), error.kind.help()))?;
+                let readable = if self == Written::TimeToRead { pattern.can_be_read() } else { Ok(()) };
+                readable.map_err(|why| (why.to_owned(), "for example `yyyy-MM-dd HH:mm:ss`"))
+            }
+            Written::Zone => match jiff::tz::TimeZone::get(text) {
+                Ok(_) => Ok(()),
+                Err(_) => Err((format!("`{}` is not a time zone", text.escape_debug()), "an IANA name as `Australia/Sydney`, or `UTC`")),
+            },
+            Written::Regex => match regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build() {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    let said = error.to_string();
+                    let why = said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                    Err((format!("the regular expression cannot be used: {why}"), "signs that mean themselves stand behind a `\\`"))
+                }
+            },
+            Written::JsonPath if text.split('.').any(str::is_empty) => {
+                Err(("a path has no empty part".to_owned(), "names and numbers with dots between them: `orders.0.id`"))
+            }
+            Written::JsonPath => Ok(()),
+        }
+    }
 }
 
 /// The type of a result.
@@ -117,7 +179,7 @@ impl Function {
     pub fn signature(&self) -> String {
         let word = |param: &Param| match param {
             Param::Text => "text".to_owned(),
-            Param::LiteralText => "'text'".to_owned(),
+            Param::Written(written) => written.name().to_owned(),
             Param::Word(words) => words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join("|"),
             Param::Integer => "integer".to_owned(),
             Param::Number => "number".to_owned(),
@@ -287,7 +349,7 @@ pub static FUNCTIONS: &[Function] = &[
     ),
     function(
         "format_time",
-        &[Param::Timestamp, Param::LiteralText, Param::LiteralText],
+        &[Param::Timestamp, Param::Written(Written::TimePattern), Param::Written(Written::Zone)],
         Returns::Text,
         "As a java.time pattern says, in a time zone, UTC if not said.",
         &[
@@ -298,7 +360,7 @@ pub static FUNCTIONS: &[Function] = &[
     .optional(1),
     function(
         "parse_time",
-        &[Param::Text, Param::LiteralText, Param::LiteralText],
+        &[Param::Text, Param::Written(Written::TimeToRead), Param::Written(Written::Zone)],
         Returns::Timestamp,
         "Read as a java.time pattern says, in a time zone, UTC if not said.",
         &["parse_time('31.01.2026 12:30', 'dd.MM.yyyy HH:mm') = TIMESTAMP '2026-01-31T12:30:00Z'"],
@@ -308,21 +370,21 @@ pub static FUNCTIONS: &[Function] = &[
     function("sha256", &[Param::Text], Returns::Text, "Its SHA-256 in hexadecimal digits.", &["left(sha256('a'), 8) = 'ca978112'"]),
     function(
         "regexp_like",
-        &[Param::Text, Param::LiteralText],
+        &[Param::Text, Param::Written(Written::Regex)],
         Returns::Boolean,
         "Holds a match of the regular expression.",
         &["regexp_like('kpipe-7', '[0-9]$')"],
     ),
     function(
         "regexp_replace",
-        &[Param::Text, Param::LiteralText, Param::Text],
+        &[Param::Text, Param::Written(Written::Regex), Param::Text],
         Returns::Text,
         "Every match replaced; `$1` in the third is the first group.",
         &["regexp_replace('a1b22', '[0-9]+', '#') = 'a#b#'"],
     ),
     function(
         "regexp_extract",
-        &[Param::Text, Param::LiteralText, Param::Integer],
+        &[Param::Text, Param::Written(Written::Regex), Param::Integer],
         Returns::Text,
         "The group with this number of the first match, 0 the whole if not said; null without a match.",
         &["regexp_extract('sensor-17', '([a-z]+)-([0-9]+)', 2) = '17'", "regexp_extract('x', '[0-9]') IS NULL"],
@@ -331,7 +393,7 @@ pub static FUNCTIONS: &[Function] = &[
     .nulls(Nulls::Sometimes),
     function(
         "json_get",
-        &[Param::Text, Param::LiteralText],
+        &[Param::Text, Param::Written(Written::JsonPath)],
         Returns::Text,
         "The value at a path of names and numbers by dots in a JSON text: a text without its quotes; null if there is none.",
         &["json_get('{\"a\":{\"b\":[7,8]}}', 'a.b.1') = '8'", "json_get('{}', 'a') IS NULL"],
@@ -351,6 +413,30 @@ mod tests {
             assert!(function.optional < function.params.len() && !function.examples.is_empty() && function.summary.ends_with('.'));
         }
         assert!(find("nope").is_none());
+    }
+
+    #[test]
+    fn texts_that_are_written_out_are_what_they_have_to_be() {
+        for (written, right) in [
+            (Written::TimePattern, "QQQ yyyy"),
+            (Written::TimeToRead, "dd.MM.yyyy HH:mm"),
+            (Written::Zone, "Europe/Berlin"),
+            (Written::Regex, "(a|b)*"),
+            (Written::JsonPath, "a.0.b"),
+        ] {
+            assert_eq!(written.check(right), Ok(()), "{right}");
+        }
+        for (written, wrong, why) in [
+            (Written::TimePattern, "a.b.0", "`b` is not a letter of a date pattern"),
+            (Written::TimeToRead, "HH:mm", "a time is not read without its year"),
+            (Written::TimeToRead, "yyyy'W'ww", "a time is not read from weeks and quarters"),
+            (Written::Zone, "Berlin\n", "`Berlin\\n` is not a time zone"),
+            (Written::Regex, "(", "the regular expression cannot be used: unclosed group"),
+            (Written::Regex, "(a{999}){999}", "the regular expression cannot be used: Compiled regex exceeds size limit of 1048576 bytes."),
+            (Written::JsonPath, "a..b", "a path has no empty part"),
+        ] {
+            assert_eq!(written.check(wrong).unwrap_err().0, why, "{wrong}");
+        }
     }
 
     #[test]

@@ -179,10 +179,10 @@ impl Entry {
         View {
             code: self.code(),
             severity: self.severity(),
-            message: self.diagnostic.to_string(),
+            message: seen(&self.diagnostic.to_string()),
             primary: labels.next(),
             secondary: labels.collect(),
-            help: self.diagnostic.help().map(|help| help.to_string()),
+            help: self.diagnostic.help().map(|help| help.to_string().lines().map(seen).collect::<Vec<_>>().join("\n")),
             fixes: self.fixes.clone(),
             suggestions: self.suggestions.iter().filter_map(|one| one.edit_in(sources)).collect(),
         }
@@ -203,7 +203,8 @@ impl Suggestion {
 impl LabelView {
     fn new(file: &SourceFile, at: Location, text: String) -> Self {
         let span = file.whole_characters(at.span);
-        Self { file: file.id, name: file.name.clone(), span, begin: file.line_column(span.start), end: file.line_column(span.end), text }
+        let (begin, end) = (file.line_column(span.start), file.line_column(span.end));
+        Self { file: file.id, name: file.name.clone(), span, begin, end, text: seen(&text) }
     }
 }
 
@@ -368,6 +369,16 @@ impl Masked {
     }
 }
 
+/// Words of a file as a message shows them: what cannot be seen, or turns the direction of a text, by its code.
+fn seen(text: &str) -> String {
+    let is_hidden = |char: char| matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() || is_hidden(char) { shown.extend(char.escape_unicode()) } else { shown.push(char) }
+    }
+    shown
+}
+
 fn position(view: &View) -> Option<(FileId, usize, usize)> {
     view.primary.as_ref().map(|label| (label.file, label.span.start, label.span.end))
 }
@@ -402,6 +413,15 @@ mod tests {
     fn places(views: &[View]) -> Vec<String> {
         let place = |label: &LabelView| format!("{}:{}", label.name, label.begin);
         views.iter().map(|view| view.primary.as_ref().map(place).unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn words_hold_nothing_that_cannot_be_seen() {
+        let (sources, first, _) = sources();
+        let at = Location::new(first, Span::new(0, 3));
+        let entry = Entry::new(first, Minor { message: "a\tb\u{1b}[31m\u{202e}", span: Span::new(8, 10) }).label(at, "x\ny");
+        let view = entry.view(&sources);
+        assert_eq!((view.message.as_str(), view.secondary[0].text.as_str()), (r"a\u{9}b\u{1b}[31m\u{202e}", r"x\u{a}y"));
     }
 
     #[test]

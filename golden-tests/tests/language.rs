@@ -4,11 +4,17 @@
 mod compiling;
 #[path = "language/edits.rs"]
 mod edits;
+#[path = "language/fuzz/mod.rs"]
+mod fuzz;
 #[path = "language/layout.rs"]
 mod layout;
 #[path = "language/mutations.rs"]
 mod mutations;
 #[path = "language/random.rs"]
 mod random;
+#[path = "golden/rows.rs"]
+mod rows;
 #[path = "language/verdict.rs"]
 mod verdict;
+#[path = "golden/world.rs"]
+mod world;

@@ -243,7 +243,7 @@ impl Stop<'_> {
             let both: String = format!("{word}{}", self.text(*second)).to_uppercase();
             if let Some(keyword) = candidates.iter().find(|keyword| keyword.replace('_', "") == both.replace('_', "")) {
                 let span = token.span.to(second.span);
-                return Some(SyntaxError::SplitKeyword { words: span.text(source).to_owned(), keyword, span });
+                return Some(SyntaxError::SplitKeyword { words: excerpt(span.text(source)), keyword, span });
             }
         }
         // A keyword that is already there was not meant once more.

@@ -251,12 +251,19 @@ impl Clause<'_> {
         places
     }
 
+    /// True for a further piece of a name: `` `a`--b ``.
+    fn goes_on(&self, index: usize) -> bool {
+        use TokenKind::{Close, Comma, Dot, Equals, Open, Operator, Star};
+        let Some(before) = index.checked_sub(1).map(|before| self.tokens[before]) else { return false };
+        before.touches(self.tokens[index]) && !matches!(before.kind, Open | Close | Comma | Dot | Equals | Operator | Star)
+    }
+
     /// A token as it is printed.
     fn printed(&self, index: usize) -> Cow<'_, str> {
         let text = self.tokens[index].span.text(self.source);
         if self.is_keyword(index) {
             Cow::Owned(text.to_ascii_uppercase())
-        } else if self.tokens[index].kind == TokenKind::Word && text.starts_with("--") {
+        } else if self.tokens[index].kind == TokenKind::Word && text.starts_with("--") && !self.goes_on(index) {
             // With a blank before it, it would be a comment.
             ticked(text)
         } else {
@@ -270,7 +277,17 @@ impl Clause<'_> {
         if index == first || self.segment.keyword == Keyword::Write && index == first + 1 {
             return true;
         }
-        self.tokens[index].is_word(self.source, "AS")
+        let takes_as = match self.segment.keyword {
+            Keyword::Option(option) => match option.shape {
+                Shape::Columns => true,
+                // A value goes on up to the next blank.
+                Shape::Tags => !self.tokens[index - 1].touches(self.tokens[index]),
+                _ => false,
+            },
+            keyword => keyword.takes_expressions(),
+        };
+        takes_as
+            && self.tokens[index].is_word(self.source, "AS")
             && !matches!(self.tokens[index - 1].kind, TokenKind::Comma | TokenKind::Dot | TokenKind::Equals | TokenKind::Open)
             && index - 1 != first
             && !(self.tokens[index - 1].is_word(self.source, "AS") && self.is_keyword(index - 1))
@@ -373,6 +390,14 @@ mod tests {
             ["INSERT INTO a SELECT b.c AS d, e FROM f STOREAS `JSON` (x=1) WITHKEY(g, h) LIMIT=5"]
         );
         assert_eq!(lines("INSERT INTO a SELECT as as as FROM x.as;"), ["INSERT INTO a SELECT as AS as FROM x.as"]);
+    }
+
+    #[test]
+    fn a_name_of_pieces_stays_one_name() {
+        assert_eq!(lines("insert into t select * from s storeas `com.x.Y`--"), ["INSERT INTO t SELECT * FROM s STOREAS `com.x.Y`--"]);
+        assert_eq!(lines("insert into t select * from s storeas `x`AS`Y`"), ["INSERT INTO t SELECT * FROM s STOREAS `x`AS`Y`"]);
+        assert_eq!(lines("insert into t select `x`as`Y` from s"), ["INSERT INTO t SELECT `x` AS `Y` FROM s"]);
+        assert_eq!(lines("select * from s withtag (`x`as`Y`, a as b)"), ["SELECT * FROM s WITHTAG(`x`as`Y`, a AS b)"]);
     }
 
     #[test]

@@ -223,6 +223,20 @@ impl TimePattern {
         parse(text, Dialect::Joda)
     }
 
+    /// Whether times can be read with it.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as a fragment of a sentence.
+    pub fn can_be_read(&self) -> Result<(), &'static str> {
+        let has = |wanted: TimePart| self.tokens.iter().any(|token| matches!(token, Token::Number { part, .. } if *part == wanted));
+        if has(TimePart::Week) || has(TimePart::WeekYear) || has(TimePart::Quarter) {
+            return Err("a time is not read from weeks and quarters");
+        }
+        let has_year = has(TimePart::Year) || self.tokens.contains(&Token::TwoDigitYear);
+        if has_year { Ok(()) } else { Err("a time is not read without its year") }
+    }
+
     /// The pieces, in order. Never empty.
     #[must_use]
     pub fn tokens(&self) -> &[Token] {

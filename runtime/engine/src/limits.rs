@@ -45,9 +45,6 @@ pub(crate) const TOPICS_KNOWN_MAX: usize = 100_000;
 /// Longest text that an expression fills up to, in characters.
 pub(crate) const TEXT_CHARS_MAX: i64 = 1 << 14;
 
-/// Memory of one compiled regular expression.
-pub(crate) const PATTERN_BYTES_MAX: usize = MIB;
-
 /// Longest wait in a poll when nothing is under way: how late a stop signal may be noticed.
 pub(crate) const POLL_WAIT_IDLE: Duration = Duration::from_millis(250);
 

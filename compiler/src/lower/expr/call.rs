@@ -120,7 +120,7 @@ impl Typer<'_, '_> {
         };
         match param {
             Param::Text => self.as_text_argument(value, &op),
-            Param::LiteralText | Param::Word(_) => self.written_out(function, param, value),
+            Param::Written(_) | Param::Word(_) => self.written_out(function, param, value),
             Param::Same => match value.data_type {
                 DataType::Any | DataType::Json => self.convert(value, &DataType::String),
                 DataType::Struct(_) | DataType::List(_) => {
@@ -163,16 +163,22 @@ impl Typer<'_, '_> {
 
     fn written_out(&mut self, function: &'static Function, param: Param, value: Typed) -> Option<Typed> {
         let written = match &value.expr {
-            Expr::Literal(Literal::String(text)) => Some(text.to_lowercase()),
+            Expr::Literal(Literal::String(text)) => Some(text.as_str()),
             _ => None,
         };
         let expected = match (param, written) {
-            (Param::Word(words), Some(text)) if words.contains(&text.as_str()) => {
-                return Some(Typed { expr: Expr::Literal(Literal::String(text)), ..value });
-            }
-            (Param::Word(words), _) => one_of(words.iter().copied()),
-            (_, Some(_)) => return Some(value),
-            (_, None) => "a text".to_owned(),
+            (Param::Word(words), text) => match text.map(str::to_lowercase).filter(|text| words.contains(&text.as_str())) {
+                Some(text) => return Some(Typed { expr: Expr::Literal(Literal::String(text)), ..value }),
+                None => one_of(words.iter().copied()),
+            },
+            (Param::Written(kind), Some(text)) => match kind.check(text) {
+                Ok(()) => return Some(value),
+                Err((what, help)) => {
+                    self.scope.error(ExprError::Literal { what, help }, [(value.at, "in this text".to_owned())]);
+                    return None;
+                }
+            },
+            (_, _) => "a text".to_owned(),
         };
         let error = ExprError::NotWrittenOut { name: function.name, expected, signature: function.signature() };
         self.scope.error(error, [(value.at, "this is not".to_owned())]);

@@ -91,7 +91,10 @@ pub(in crate::lower) enum ExprError {
     },
     /// `CAST(meta AS INT)`.
     #[error("{from} cannot be converted to {to}")]
-    #[diagnostic(code(KP0438), help("numbers, texts, times and booleans can be converted to each other; a date has no boolean"))]
+    #[diagnostic(
+        code(KP0438),
+        help("numbers, texts, times and booleans can be converted to each other; only whole numbers and texts become booleans")
+    )]
     NoCast {
         /// The type there is.
         from: String,

@@ -236,7 +236,8 @@ pub(super) fn can_cast(from: &DataType, to: &DataType) -> bool {
         (from, to) if is_text(from) || is_text(to) => true,
         (Bytes, _) | (_, Bytes) => false,
         (from, to) if is_number(from) && is_number(to) => true,
-        (Boolean, to) | (to, Boolean) => is_number(to) && !matches!(to, DataType::Decimal { .. }),
+        (Boolean, to) => is_number(to) && !matches!(to, DataType::Decimal { .. }),
+        (from, Boolean) => matches!(from, DataType::Int32 | DataType::Int64),
         (Date | Timestamp(_), Date | Timestamp(_)) => true,
         _ => false,
     }
@@ -301,6 +302,8 @@ mod tests {
             (Bytes, Int32, false),
             (Date, Boolean, false),
             (Boolean, Int32, true),
+            (Int32, Boolean, true),
+            (DataType::Float64, Boolean, false),
             (DataType::Struct(Vec::new()), String, false),
         ] {
             assert_eq!(can_cast(&from, &to), can, "{from:?} {to:?}");

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::datatypes::Int64Type;
+use kpipe_compiler::functions::REGEX_BYTES_MAX;
 use kpipe_compiler::plan::Call;
 use regex::{Regex, RegexBuilder};
 
 use super::super::step::{Kernel, Operand, Problem};
 use super::literal_text;
-use crate::limits::PATTERN_BYTES_MAX;
 
 #[derive(Debug)]
 struct Like(Regex);
@@ -36,7 +36,7 @@ pub(super) fn regexp_extract(call: &Call) -> Result<Arc<dyn Kernel>, String> {
 
 fn regex(call: &Call) -> Result<Regex, String> {
     let pattern = literal_text(call, 1)?;
-    RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| error.to_string())
+    RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| error.to_string())
 }
 
 impl Kernel for Like {

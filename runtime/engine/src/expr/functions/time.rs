@@ -162,7 +162,7 @@ pub(super) fn format_time(call: &Call) -> Result<Arc<dyn Kernel>, String> {
 
 pub(super) fn parse_time(call: &Call) -> Result<Arc<dyn Kernel>, String> {
     let (pattern, zone) = pattern(call)?;
-    parse::check(&pattern)?;
+    pattern.can_be_read()?;
     Ok(Arc::new(Parse(pattern, zone)))
 }
 

@@ -29,18 +29,6 @@ struct Parts {
     offset: Option<Offset>,
 }
 
-/// Whether texts can be read with a pattern.
-pub(super) fn check(pattern: &TimePattern) -> Result<(), String> {
-    let has = |wanted: TimePart| pattern.tokens().iter().any(|token| matches!(token, Token::Number { part, .. } if *part == wanted));
-    if has(TimePart::Week) || has(TimePart::WeekYear) || has(TimePart::Quarter) {
-        return Err("a time is not read from weeks and quarters".to_owned());
-    }
-    if !has(TimePart::Year) && !pattern.tokens().contains(&Token::TwoDigitYear) {
-        return Err("a time is not read without its year".to_owned());
-    }
-    Ok(())
-}
-
 /// Microseconds since 1970 of a text. What the pattern does not show is the first of its kind.
 pub(super) fn parse(pattern: &TimePattern, zone: &TimeZone, text: &str) -> Result<i64, Problem> {
     let (mut parts, mut rest) = (Parts::default(), text);
