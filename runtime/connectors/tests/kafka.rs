@@ -111,6 +111,11 @@ impl Pipeline {
         (kafka().source.unwrap())(&self.request())
     }
 
+    /// A source whose starts the sink says.
+    fn told_source(&self) -> Result<Box<dyn Source>, ConnectorError> {
+        (kafka().source.unwrap())(&OpenRequest { starts_in_sink: true, ..self.request() })
+    }
+
     fn sink(&self) -> Result<Box<dyn RecordSink>, ConnectorError> {
         (kafka().records.unwrap())(&self.request())
     }
@@ -554,6 +559,64 @@ fn an_offset_that_retention_took_is_an_error_that_names_it() {
     let error = until("the error", || source.poll(POLL, Accept::Records).err());
     assert_eq!(error.kind, ErrorKind::Missing);
     assert!(error.message.contains(&format!("topic {topic:?} partition 0 offset 2")), "{error}");
+}
+
+/// Polls until partitions are assigned to a source that waits for its starts.
+fn waiting(source: &mut dyn Source) -> Vec<Assigned> {
+    until("an assignment", || match source.poll(POLL, Accept::Records).unwrap() {
+        SourceEvent::Assigned(assigned) => Some(assigned),
+        SourceEvent::Idle => None,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_start_that_retention_took_is_an_error_and_never_a_jump() {
+    let topic = topic("told-retention", 1, 10);
+    remove_before(&topic, 5);
+    let pipeline = Pipeline::new(&topic, &topic);
+    let mut source = pipeline.told_source().unwrap();
+    let held = waiting(&mut *source).remove(0);
+    assert_eq!((held.committed, held.start), (None, Some(Position(5))));
+    for position in [4, 11] {
+        let error = source.start(held.id, Position(position)).unwrap_err();
+        let said = format!("topic {topic:?} partition 0 offset {position} is not there: the partition holds 5 to 10");
+        assert!(error.kind == ErrorKind::Missing && error.message.ends_with(&said), "{error}");
+    }
+    source.start(held.id, Position(8)).unwrap();
+    let mut seen = Seen::default();
+    seen.assigned.insert(held.id, Assigned { start: Some(Position(8)), ..held });
+    seen.until_values(&mut *source, 2);
+    assert_eq!(seen.values, [b"value 8", b"value 9"]);
+}
+
+#[test]
+fn retention_between_the_look_and_the_read_is_an_error_too() {
+    let topic = topic("told-late-retention", 1, 10);
+    let mut source = Pipeline::new(&topic, &topic).told_source().unwrap();
+    let id = waiting(&mut *source)[0].id;
+    remove_before(&topic, 5);
+    source.start(id, Position(2)).unwrap();
+    let error = until("the error", || source.poll(POLL, Accept::Records).err());
+    assert!(error.kind == ErrorKind::Missing && error.message.contains("offset 2 is not there: the partition holds 5 to 10"), "{error}");
+}
+
+#[test]
+fn a_topic_created_anew_has_another_identity() {
+    let topic = topic("identity", 2, 4);
+    let pipeline = Pipeline::new(&topic, &topic);
+    let identity = || {
+        let held = waiting(&mut *pipeline.told_source().unwrap());
+        assert!(held.len() == 2 && held[0].identity == held[1].identity, "{held:?}");
+        held[0].identity.to_string()
+    };
+    let first = identity();
+    assert!(first.len() == 22 && first.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{first}");
+    assert_eq!(identity(), first, "the same after a restart");
+    delete(&topic);
+    let mut sink = until("the topic to be created anew", || Pipeline::new("make", &topic).creating(2, &[]).sink().ok());
+    assert_eq!(write(&mut *sink, &topic, numbered(4)), []);
+    assert_ne!(identity(), first);
 }
 
 fn remove_before(topic: &str, offset: i64) {

@@ -116,6 +116,45 @@ async fn a_bucket_keeps_what_stores_promise() {
     }
 }
 
+/// What answers, by its own words.
+fn server() -> String {
+    let address = variable("KPIPE_TEST_S3").replace("http://", "");
+    let mut connection = std::net::TcpStream::connect(&address).unwrap();
+    write!(connection, "GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).lines().find_map(|line| line.strip_prefix("Server: ")).unwrap_or("?").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_of_others_are_seen_where_the_server_shows_them() {
+    let (login, another) = (Login::new("uploads"), Login::new("uploads"));
+    let key = format!("{}/a", login.prefix);
+    let upload = another.store().begin(&key).await.unwrap();
+    let server = server();
+    match login.store().uploads(&login.prefix, 10).await.unwrap() {
+        Some(found) => assert!(found.len() == 1 && found[0].upload.is_same(&upload), "{server}: {found:?}"),
+        None => assert!(server.contains("MinIO"), "{server} lists uploads by prefix"),
+    }
+    assert_eq!(login.store().stat(&key).await.unwrap(), None);
+    another.store().abort(&key, &upload).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_parts_is_known_by_mark_and_checksum() {
+    let login = Login::new("stat");
+    let (store, key) = (login.store(), format!("{}/a", login.prefix));
+    let upload = store.begin(&key).await.unwrap();
+    let parts = [Bytes::from(vec![b'x'; PART_BYTES_MIN]), Bytes::from_static(b"123456789")];
+    let tags =
+        [store.part(&key, &upload, 1, parts[0].clone()).await.unwrap(), store.part(&key, &upload, 2, parts[1].clone()).await.unwrap()];
+    store.complete(&key, &upload, &tags, IfExists::Keep).await.unwrap();
+    let found = store.stat(&key).await.unwrap().unwrap();
+    assert_eq!((found.bytes, found.upload.as_deref()), (PART_BYTES_MIN as u64 + 9, Some(upload.mark())));
+    let whole = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &parts.concat());
+    assert_eq!(found.crc64, Some(whole), "both servers keep it");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_carry_a_checksum() {
     let login = Login::new("checksum");

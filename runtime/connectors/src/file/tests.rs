@@ -169,6 +169,39 @@ fn a_look_shows_where_reading_would_start() {
 }
 
 #[test]
+fn a_sink_can_say_where_a_file_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), "one\ntwo\nsix\n").unwrap();
+    let told = || {
+        let opened = with(dir.path(), Some("once"), &["a"], |request| {
+            let request = OpenRequest { starts_in_sink: true, runtime: request.runtime.clone(), ..*request };
+            (CONNECTOR.source.unwrap())(&request)
+        });
+        opened.unwrap()
+    };
+    let poll = |source: &mut dyn Source| source.poll(Duration::ZERO, Accept::Records).unwrap();
+    let mut source = told();
+    let SourceEvent::Assigned(assigned) = poll(&mut *source) else { panic!("not assigned") };
+    let (id, committed) = (assigned[0].id, assigned[0].committed);
+    assert_eq!((committed, &*assigned[0].identity), (None, "-"));
+    assert!(matches!(poll(&mut *source), SourceEvent::Idle), "neither lines nor the end");
+    for position in [-1, 13] {
+        let error = source.start(id, Position(position)).unwrap_err();
+        assert!(error.kind == ErrorKind::Missing && error.message.contains("a has 12 bytes"), "{error}");
+    }
+    source.start(id, Position(4)).unwrap();
+    let SourceEvent::Batch(batch) = poll(&mut *source) else { panic!("no batch") };
+    assert_eq!((batch.delta.start, batch.delta.end, batch.records.value(0)), (Position(4), Position(12), Some(&b"two"[..])));
+    assert!(matches!(poll(&mut *source), SourceEvent::End));
+    assert_eq!(source.start(id, Position(4)).unwrap_err().kind, ErrorKind::Bug);
+    source.commit(&[(id, Position(8))]).unwrap();
+    source.settle(Duration::ZERO).unwrap();
+    drop(source);
+    let SourceEvent::Assigned(assigned) = poll(&mut *told()) else { panic!("not assigned") };
+    assert_eq!(assigned[0].committed, Some(Position(8)));
+}
+
+#[test]
 fn only_the_first_task_reads() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "one\n").unwrap();

@@ -56,6 +56,34 @@ fn listing(dir: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_directory_whose_uploads_are_promises_keeps_what_stores_promise() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Directory::open(root.path().into(), Kind::Promises).unwrap();
+    for behaviour in conformance::STORE {
+        (behaviour.check)(&store, behaviour.name).await;
+    }
+}
+
+#[tokio::test]
+async fn a_promised_upload_is_completed_by_the_next_process() {
+    let root = tempfile::tempdir().unwrap();
+    let open = |kind| Directory::open(root.path().into(), kind).unwrap();
+    let killed = open(Kind::Promises);
+    let upload = killed.begin("t/a").await.unwrap();
+    let tags = [killed.part("t/a", &upload, 1, Bytes::from_static(b"text")).await.unwrap()];
+    drop(killed);
+    // Another pipeline in the same directory clears away what is nobody's.
+    drop(open(Kind::Attempts));
+    let next = open(Kind::Promises);
+    let found = next.uploads("t/", 9).await.unwrap().unwrap();
+    assert!(found.len() == 1 && found[0].key == "t/a" && found[0].upload.is_same(&upload), "{found:?}");
+    assert_eq!(next.complete("t/a", &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Created);
+    assert_eq!(next.complete("t/a", &upload, &tags, IfExists::Keep).await.unwrap(), Completed::Existed, "the answer was lost");
+    assert_eq!(next.uploads("", 9).await.unwrap().unwrap(), []);
+    assert_eq!(fs::read(root.path().join("t/a")).unwrap(), b"text");
+}
+
+#[tokio::test]
 async fn two_stores_share_a_directory() {
     let root = tempfile::tempdir().unwrap();
     let (left, right) =

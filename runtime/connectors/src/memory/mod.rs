@@ -36,7 +36,46 @@ fn stand_in(def: &ConnectorDef) -> ConnectorDef {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use kpipe_compiler::plan::{Endpoint, OptionValue, Options, SecretRef};
+    use kpipe_engine::connector::{OpenRequest, Secrets};
+    use kpipe_engine::env::SystemClock;
+    use kpipe_engine::error::ConnectorError;
+    use kpipe_engine::memory::World;
+
     use super::*;
+    use crate::conformance;
+
+    struct NoSecrets;
+
+    impl Secrets for NoSecrets {
+        fn read(&self, _: &SecretRef) -> Result<String, ConnectorError> {
+            panic!("a world has no secrets")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_in_memory_keeps_what_stores_promise() {
+        let world = World::create("conformance", Arc::new(SystemClock::default()));
+        let options = BTreeMap::from([("world".to_owned(), OptionValue::Text("conformance".to_owned()))]);
+        let store = open_store(&OpenRequest {
+            pipeline: "p",
+            task: 0,
+            endpoint: &Endpoint { connector: "memory".into(), options: Options(options) },
+            routes: &[],
+            secrets: &NoSecrets,
+            runtime: tokio::runtime::Handle::current(),
+            starts_in_sink: false,
+        });
+        let store = store.unwrap();
+        // There is nothing outside of a map that a key could reach.
+        for behaviour in conformance::STORE.iter().filter(|behaviour| behaviour.name != "keys_outside_are_refused") {
+            (behaviour.check)(&*store, behaviour.name).await;
+        }
+        assert!(!world.objects().is_empty());
+    }
 
     #[test]
     fn stand_ins_have_the_sides_of_the_real_ones() {

@@ -320,7 +320,6 @@ async fn what_is_removed_is_gone(store: &dyn FileStore, prefix: &str) {
     let left = store.list(prefix, "", 9).await.unwrap();
     assert_eq!(left.into_iter().map(|found| found.key).collect::<Vec<_>>(), keys[3..]);
     assert_eq!(store.create(&keys[0], Bytes::from_static(b"y")).await.unwrap(), Created::New, "its name is free again");
-    store.remove(&[format!("{prefix}/../x")]).await.unwrap_err();
 }
 
 async fn get_and_put(store: &dyn FileStore, prefix: &str) {
@@ -349,6 +348,7 @@ async fn keys_outside_are_refused(store: &dyn FileStore, prefix: &str) {
         store.get(&key).await.unwrap_err();
         store.create(&key, Bytes::new()).await.unwrap_err();
         store.stat(&key).await.unwrap_err();
+        store.remove(&[key]).await.unwrap_err();
     }
     store.begin("/etc/passwd").await.unwrap_err();
     store.begin("").await.unwrap_err();

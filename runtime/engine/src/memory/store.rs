@@ -40,6 +40,7 @@ fn gone(upload: &UploadId) -> ConnectorError {
 
 fn other_data(name: &str) -> ConnectorError {
     ConnectorError::new(ErrorKind::Fenced, format!("memory: {name} holds other data than what was to be written"))
+        .help("write to another prefix")
 }
 
 fn invalid(message: &str) -> ConnectorError {

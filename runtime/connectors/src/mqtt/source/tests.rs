@@ -180,6 +180,27 @@ fn what_a_broker_refuses_is_told_apart() {
 }
 
 #[test]
+fn a_session_starts_nowhere_but_at_its_own_start() {
+    let broker = Broker::new();
+    let mut source = broker
+        .with(0, &[], &["a/#"], |request| {
+            MqttSource::open(&OpenRequest { starts_in_sink: true, runtime: request.runtime.clone(), ..*request })
+        })
+        .unwrap();
+    let SourceEvent::Assigned(assigned) = event(&mut source) else { panic!("not assigned") };
+    let mut peer = broker.up(false, true);
+    peer.send(&publish(1, 7, "x"));
+    for _ in 0..3 {
+        assert!(matches!(source.poll(WAIT, Accept::Records).unwrap(), SourceEvent::Idle), "nothing before its start");
+    }
+    let own = assigned[0].start.unwrap();
+    let error = source.start(SESSION, Position(own.0 + 5)).unwrap_err();
+    assert!(error.kind == ErrorKind::Missing && error.message.contains("starts at"), "{error}");
+    source.start(SESSION, own).unwrap();
+    assert_eq!(batch(&mut source).0, ["x"]);
+}
+
+#[test]
 fn a_subscription_that_is_refused_stops() {
     let broker = Broker::new();
     let mut source = broker.source(&[]);
