@@ -80,7 +80,9 @@ pub enum SinkKind {
 /// Whether a source can read again from a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// Positions outlive the process: Kafka offsets, byte positions in a file.
+    /// Positions outlive the process, and it begins at the one that the sink names: Kafka offsets.
+    Seekable,
+    /// Positions outlive the process, and it begins where it stood itself: byte positions in a file.
     FromPosition,
     /// What was not acknowledged comes again, under no stable number: MQTT.
     Unacknowledged,

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::catalog::{Replay, SinkKind, SinkSpec, SourceSpec};
-use crate::plan::{ErrorPolicy, Guarantee, Options, Promise, Tolerance};
+use crate::plan::{CommitProtocol, ErrorPolicy, Guarantee, Options, Promise, Tolerance};
 
 /// What the proof looks at.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +28,24 @@ pub enum PromiseError {
     /// MQTT straight into files.
     #[error("a source that waits for each acknowledgement cannot feed files: a file needs far more records than may wait")]
     UnacknowledgedIntoFiles,
-    /// `delivery: exactly_once` into files.
-    #[error("`exactly_once` into files is known, but not supported yet")]
-    FilesExactlyOnce,
-    /// The same with `compat: confluent`, whose names are its only protocol.
+    /// `delivery: exactly_once` into files from a source that begins where it stood itself.
+    #[error("`exactly_once` into files needs a source that begins where the ledger says, and this one does not")]
+    NotSeekable,
+    /// The same with `compat`, whose names are its only protocol.
     #[error("`exactly_once` needs file boundaries that come out the same on every replay")]
     WallClock,
+    /// The same with `commit.protocol: deterministic`.
+    #[error("`exactly_once` needs file boundaries that come out the same on every replay, or a ledger")]
+    Deterministic,
+    /// `commit.protocol: ledger` with names of another system.
+    #[error("a ledger needs names that hold both offsets of a file")]
+    LedgerNames,
+    /// `commit.protocol: ledger` from a source that begins where it stood itself.
+    #[error("a ledger needs a source that begins where it says, and this one does not")]
+    LedgerSource,
+    /// `commit.protocol: kafka`.
+    #[error("`commit.protocol: kafka` is known, but not supported yet")]
+    KafkaProtocol,
     /// `delivery: exactly_once` into a log.
     #[error("`exactly_once` into a log is known, but not supported yet")]
     RecordsExactlyOnce,
@@ -72,7 +84,21 @@ impl PromiseError {
     pub fn causes(&self) -> Vec<(Cause, &'static str)> {
         match self {
             Self::UnacknowledgedIntoFiles => vec![(Cause::Sink, "writes files"), (Cause::Source, "has no position to read again from")],
-            Self::FilesExactlyOnce | Self::RecordsExactlyOnce => vec![(Cause::Delivery, "asked for here")],
+            Self::RecordsExactlyOnce => vec![(Cause::Delivery, "asked for here")],
+            Self::NotSeekable => vec![(Cause::Delivery, "asked for here"), (Cause::Source, "begins where it stood itself")],
+            Self::Deterministic => vec![
+                (Cause::Delivery, "asked for here"),
+                (Cause::SinkOption("commit.protocol"), "commits by names alone"),
+                (Cause::SinkOption("flush.interval"), "depends on when the process runs"),
+                (Cause::SinkOption("flush.idle"), "depends on when records arrive"),
+            ],
+            Self::LedgerNames => {
+                vec![(Cause::SinkOption("commit.protocol"), "asked for here"), (Cause::SinkOption("compat"), "names that hold one offset")]
+            }
+            Self::LedgerSource => {
+                vec![(Cause::SinkOption("commit.protocol"), "asked for here"), (Cause::Source, "begins where it stood itself")]
+            }
+            Self::KafkaProtocol => vec![(Cause::SinkOption("commit.protocol"), "asked for here")],
             Self::WallClock => vec![
                 (Cause::Delivery, "asked for here"),
                 (Cause::SinkOption("flush.interval"), "depends on when the process runs"),
@@ -94,12 +120,18 @@ impl PromiseError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::UnacknowledgedIntoFiles => "go through Kafka: one pipeline from MQTT to a topic, one from the topic to files",
-            Self::FilesExactlyOnce => {
-                "use `delivery: at_least_once`: after a crash, only whole ranges of offsets that stand in the object names can come twice"
+            Self::NotSeekable => {
+                "use `delivery: at_least_once`: after a crash, only whole ranges of positions that stand in the object names can come twice"
             }
             Self::WallClock => {
-                "use `delivery: at_least_once`: Confluent's names hold only the first offset, so another boundary is another object"
+                "leave `compat` out, or use `delivery: at_least_once`: its names hold one offset, so another boundary is another object"
             }
+            Self::Deterministic => {
+                "leave `commit.protocol` out: the ledger keeps it whenever files are closed; or use `delivery: at_least_once`"
+            }
+            Self::LedgerNames => "leave `compat` out, or `commit.protocol`",
+            Self::LedgerSource => "leave `commit.protocol` out",
+            Self::KafkaProtocol => "leave `commit.protocol` out: the ledger is used where the store honours conditional writes",
             Self::RecordsExactlyOnce => "use `delivery: at_least_once`: after a crash, records since the last commit come twice",
             Self::NoStableNumber => "use `delivery: at_least_once`; an id in the message lets readers drop what comes twice",
             Self::QosZero(_) => "set `qos: 1`, or ask for `delivery: at_most_once`",
@@ -135,6 +167,7 @@ pub fn prove(facts: &Facts<'_>) -> Result<Promise, PromiseError> {
     if facts.source.replay == Replay::Unacknowledged && kind == SinkKind::Files {
         return Err(PromiseError::UnacknowledgedIntoFiles);
     }
+    check_protocol(facts)?;
     let (guarantee, reason) = strongest(facts);
     if let Some(asked) = facts.asked
         && asked > guarantee
@@ -144,6 +177,33 @@ pub fn prove(facts: &Facts<'_>) -> Result<Promise, PromiseError> {
     let dropped = facts.errors.tolerance == Tolerance::All && facts.errors.dead_letter.is_none();
     let reason = if dropped { format!("{reason}; bad records are counted, logged and dropped") } else { reason.to_owned() };
     Ok(Promise { guarantee, reason })
+}
+
+/// How sets of files come to count.
+#[must_use]
+pub fn protocol(facts: &Facts<'_>) -> CommitProtocol {
+    if can_keep_ledger(facts) && facts.sink_options.text("commit.protocol") != Some("deterministic") {
+        CommitProtocol::Ledger
+    } else {
+        CommitProtocol::Deterministic
+    }
+}
+
+fn can_keep_ledger(facts: &Facts<'_>) -> bool {
+    facts.sink.kind == SinkKind::Files
+        && facts.sink.guarantee == Guarantee::ExactlyOnce
+        && facts.source.replay == Replay::Seekable
+        && facts.sink_options.text("compat").is_none()
+}
+
+/// A protocol that was asked for and cannot be.
+fn check_protocol(facts: &Facts<'_>) -> Result<(), PromiseError> {
+    match facts.sink_options.text("commit.protocol") {
+        Some("kafka") => Err(PromiseError::KafkaProtocol),
+        Some("ledger") if facts.sink_options.text("compat").is_some() => Err(PromiseError::LedgerNames),
+        Some("ledger") if !can_keep_ledger(facts) => Err(PromiseError::LedgerSource),
+        _ => Ok(()),
+    }
 }
 
 fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
@@ -161,12 +221,17 @@ fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
             Guarantee::AtLeastOnce.min(facts.sink.guarantee),
             "a message is acknowledged only after the sink acknowledged it; after a crash the unacknowledged ones come again",
         ),
-        (Replay::FromPosition, SinkKind::Files) => (
-            facts.sink.guarantee,
+        (Replay::Seekable | Replay::FromPosition, SinkKind::Files) if protocol(facts) == CommitProtocol::Ledger => (
+            Guarantee::ExactlyOnce,
+            "a set of files counts from the moment that one record of the ledger names it, whoever writes and whatever fails; for every reader \
+             of the prefix, if the store honours conditional writes, which is tried at the start",
+        ),
+        (Replay::Seekable | Replay::FromPosition, SinkKind::Files) => (
+            Guarantee::AtLeastOnce.min(facts.sink.guarantee),
             "the position moves after the files are complete; a crash between the two writes whole ranges of offsets, named in the \
              objects, once more",
         ),
-        (Replay::FromPosition, SinkKind::Records) => (
+        (Replay::Seekable | Replay::FromPosition, SinkKind::Records) => (
             facts.sink.guarantee,
             "the position moves after the sink acknowledged; a crash between the two writes the records since the last commit once more",
         ),
@@ -181,9 +246,10 @@ fn refusal(facts: &Facts<'_>, asked: Guarantee) -> PromiseError {
         (Replay::Unacknowledged, _) if qos(facts) == Some(0) => PromiseError::QosZero(asked),
         (Replay::Unacknowledged, _) if facts.source_options.flag("clean_session") => PromiseError::CleanSession(asked),
         (Replay::Unacknowledged, _) => PromiseError::NoStableNumber,
-        (Replay::FromPosition, SinkKind::Files) if facts.sink_options.text("compat") == Some("confluent") => PromiseError::WallClock,
-        (Replay::FromPosition, SinkKind::Files) => PromiseError::FilesExactlyOnce,
-        (Replay::FromPosition, SinkKind::Records) => PromiseError::RecordsExactlyOnce,
+        (_, SinkKind::Files) if facts.sink_options.text("compat").is_some() => PromiseError::WallClock,
+        (Replay::Seekable, SinkKind::Files) if facts.sink.guarantee == Guarantee::ExactlyOnce => PromiseError::Deterministic,
+        (Replay::Seekable | Replay::FromPosition, SinkKind::Files) => PromiseError::NotSeekable,
+        (Replay::Seekable | Replay::FromPosition, SinkKind::Records) => PromiseError::RecordsExactlyOnce,
     }
 }
 
@@ -252,11 +318,44 @@ mod tests {
     }
 
     #[test]
-    fn exactly_once_is_refused_until_it_is_built() {
+    fn a_ledger_makes_files_exactly_once_whenever_they_are_closed() {
+        let none = Options::default();
+        let store = SinkSpec { guarantee: Guarantee::ExactlyOnce, ..sink(SinkKind::Files) };
+        let seekable = source(Replay::Seekable);
+        let facts = |sink_options: Options, asked| {
+            let facts = Facts {
+                source: &seekable,
+                source_options: &none,
+                sink: &store,
+                sink_options: &sink_options,
+                errors: &errors(Tolerance::None),
+                asked,
+            };
+            (prove(&facts).map(|promise| promise.guarantee), protocol(&facts))
+        };
+        let asked = |word: &str| with("commit.protocol", OptionValue::Text(word.to_owned()));
+        let compat = with("compat", OptionValue::Text("confluent".to_owned()));
+        let exact = (Ok(Guarantee::ExactlyOnce), CommitProtocol::Ledger);
+        assert_eq!(facts(none.clone(), None), exact);
+        assert_eq!(facts(asked("auto"), EXACTLY), exact);
+        assert_eq!(facts(asked("ledger"), AT_LEAST), exact);
+        let names = (Ok(Guarantee::AtLeastOnce), CommitProtocol::Deterministic);
+        assert_eq!(facts(asked("deterministic"), None), names);
+        assert_eq!(facts(compat.clone(), None), names);
+        assert_eq!(facts(asked("deterministic"), EXACTLY).0, Err(PromiseError::Deterministic));
+        assert_eq!(facts(compat.clone(), EXACTLY).0, Err(PromiseError::WallClock));
+        assert_eq!(facts(asked("kafka"), None).0, Err(PromiseError::KafkaProtocol));
+        let both = Options(asked("ledger").0.into_iter().chain(compat.0).collect());
+        assert_eq!(facts(both, None).0, Err(PromiseError::LedgerNames));
+        assert_eq!(run(Replay::FromPosition, &none, SinkKind::Files, &asked("ledger"), None), Err(PromiseError::LedgerSource));
+    }
+
+    #[test]
+    fn exactly_once_is_refused_where_nothing_keeps_it() {
         let none = Options::default();
         let confluent = with("compat", OptionValue::Text("confluent".to_owned()));
         let refused = |kind, sink_options| run(Replay::FromPosition, &none, kind, sink_options, EXACTLY).unwrap_err();
-        assert_eq!(refused(SinkKind::Files, &none), PromiseError::FilesExactlyOnce);
+        assert_eq!(refused(SinkKind::Files, &none), PromiseError::NotSeekable);
         assert_eq!(refused(SinkKind::Files, &confluent), PromiseError::WallClock);
         assert_eq!(refused(SinkKind::Records, &none), PromiseError::RecordsExactlyOnce);
         assert_eq!(run(Replay::Unacknowledged, &none, SinkKind::Records, &none, EXACTLY), Err(PromiseError::NoStableNumber));
@@ -309,16 +408,7 @@ mod tests {
 
     #[test]
     fn every_refusal_says_where_and_what_else() {
-        for error in [
-            PromiseError::UnacknowledgedIntoFiles,
-            PromiseError::FilesExactlyOnce,
-            PromiseError::WallClock,
-            PromiseError::RecordsExactlyOnce,
-            PromiseError::NoStableNumber,
-            PromiseError::QosZero(Guarantee::AtLeastOnce),
-            PromiseError::CleanSession(Guarantee::AtLeastOnce),
-            PromiseError::LeaderOnly(Guarantee::AtLeastOnce),
-        ] {
+        for error in REFUSALS {
             assert!(!error.causes().is_empty() && !error.help().is_empty(), "{error}");
         }
         assert_eq!(PromiseError::QosZero(Guarantee::AtLeastOnce).to_string(), "QoS 0 can lose messages, so `at_least_once` cannot be kept");
@@ -329,7 +419,7 @@ mod tests {
     /// Every combination of what the proof looks at.
     fn all(check: impl Fn(&Facts<'_>)) {
         let flags = |flag| if flag { with("clean_session", OptionValue::Boolean(true)) } else { Options::default() };
-        for replay in [Replay::FromPosition, Replay::Unacknowledged] {
+        for replay in [Replay::Seekable, Replay::FromPosition, Replay::Unacknowledged] {
             for kind in [SinkKind::Files, SinkKind::Records] {
                 for qos in [None, Some(0), Some(1), Some(2)] {
                     for clean in [false, true] {
@@ -392,20 +482,25 @@ mod tests {
         });
     }
 
+    /// Every refusal.
+    const REFUSALS: [PromiseError; 12] = [
+        PromiseError::UnacknowledgedIntoFiles,
+        PromiseError::NotSeekable,
+        PromiseError::WallClock,
+        PromiseError::Deterministic,
+        PromiseError::LedgerNames,
+        PromiseError::LedgerSource,
+        PromiseError::KafkaProtocol,
+        PromiseError::RecordsExactlyOnce,
+        PromiseError::NoStableNumber,
+        PromiseError::QosZero(Guarantee::AtLeastOnce),
+        PromiseError::CleanSession(Guarantee::AtLeastOnce),
+        PromiseError::LeaderOnly(Guarantee::AtLeastOnce),
+    ];
+
     #[test]
     fn every_refusal_says_what_where_and_what_to_do() {
-        let asked = Guarantee::AtLeastOnce;
-        let errors = [
-            PromiseError::UnacknowledgedIntoFiles,
-            PromiseError::FilesExactlyOnce,
-            PromiseError::WallClock,
-            PromiseError::RecordsExactlyOnce,
-            PromiseError::NoStableNumber,
-            PromiseError::QosZero(asked),
-            PromiseError::CleanSession(asked),
-            PromiseError::LeaderOnly(asked),
-        ];
-        let shown: Vec<String> = errors
+        let shown: Vec<String> = REFUSALS
             .iter()
             .map(|error| {
                 let causes: Vec<String> = error.causes().iter().map(|(cause, words)| format!("{cause:?} {words}")).collect();
@@ -417,14 +512,32 @@ mod tests {
           Sink writes files
           Source has no position to read again from
           go through Kafka: one pipeline from MQTT to a topic, one from the topic to files
-        `exactly_once` into files is known, but not supported yet
+        `exactly_once` into files needs a source that begins where the ledger says, and this one does not
           Delivery asked for here
-          use `delivery: at_least_once`: after a crash, only whole ranges of offsets that stand in the object names can come twice
+          Source begins where it stood itself
+          use `delivery: at_least_once`: after a crash, only whole ranges of positions that stand in the object names can come twice
         `exactly_once` needs file boundaries that come out the same on every replay
           Delivery asked for here
           SinkOption("flush.interval") depends on when the process runs
           SinkOption("flush.idle") depends on when records arrive
-          use `delivery: at_least_once`: Confluent's names hold only the first offset, so another boundary is another object
+          leave `compat` out, or use `delivery: at_least_once`: its names hold one offset, so another boundary is another object
+        `exactly_once` needs file boundaries that come out the same on every replay, or a ledger
+          Delivery asked for here
+          SinkOption("commit.protocol") commits by names alone
+          SinkOption("flush.interval") depends on when the process runs
+          SinkOption("flush.idle") depends on when records arrive
+          leave `commit.protocol` out: the ledger keeps it whenever files are closed; or use `delivery: at_least_once`
+        a ledger needs names that hold both offsets of a file
+          SinkOption("commit.protocol") asked for here
+          SinkOption("compat") names that hold one offset
+          leave `compat` out, or `commit.protocol`
+        a ledger needs a source that begins where it says, and this one does not
+          SinkOption("commit.protocol") asked for here
+          Source begins where it stood itself
+          leave `commit.protocol` out
+        `commit.protocol: kafka` is known, but not supported yet
+          SinkOption("commit.protocol") asked for here
+          leave `commit.protocol` out: the ledger is used where the store honours conditional writes
         `exactly_once` into a log is known, but not supported yet
           Delivery asked for here
           use `delivery: at_least_once`: after a crash, records since the last commit come twice

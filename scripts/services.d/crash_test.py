@@ -8,6 +8,7 @@ Needs: scripts/services up (kafka, mosquitto, s3), and a built kpipe.
 """
 
 import argparse
+import collections
 import contextlib
 import os
 import pathlib
@@ -253,7 +254,16 @@ def run(opt, scenario):
     if scenario == "kill" and min(worker.kills for worker in workers) < opt.kills:
         say(f"  only {kills} kills while messages were on their way")
         return False
-    return not missing and len(distinct) == opt.messages
+    # From Kafka into files every record is there exactly as often as in the topic.
+    once_more = collections.Counter(rows) - collections.Counter(in_topic)
+    if once_more:
+        say(f"  WRITTEN MORE OFTEN than they are in the topic: {sum(once_more.values())}, the first: {sorted(once_more)[:10]}")
+    verified = subprocess.run([opt.kpipe, "verify", str(files["kafka-to-s3-parquet"])], capture_output=True, text=True, timeout=300, check=False)
+    say("  " + (verified.stdout.strip().splitlines() or verified.stderr.strip().splitlines() or ["verify said nothing"])[-1])
+    if verified.returncode != 0:
+        say(f"  kpipe verify ended with {verified.returncode}:\n{verified.stdout}{verified.stderr}")
+        return False
+    return not missing and not once_more and len(distinct) == opt.messages
 
 
 def main():

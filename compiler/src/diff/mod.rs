@@ -115,7 +115,7 @@ fn differ(changes: &mut Vec<Change>, class: ChangeClass, path: &str, before: Str
 fn compare(before: &Pipeline, after: &Pipeline, catalog: &Catalog) -> Vec<Change> {
     let mut changes = Vec::new();
     // No `..`: a new part of a plan must say here what its change does.
-    let Pipeline { name: _, source, sink, sampled: _, routes, flush, errors, promise } = after;
+    let Pipeline { name: _, source, sink, sampled: _, routes, flush, commit, errors, promise } = after;
     if promise.guarantee < before.promise.guarantee {
         let (before, after) = (word(before.promise.guarantee), word(promise.guarantee));
         changes.push(change(ChangeClass::WeakerPromise, "delivery", Some(before.to_owned()), Some(after.to_owned())));
@@ -124,6 +124,8 @@ fn compare(before: &Pipeline, after: &Pipeline, catalog: &Catalog) -> Vec<Change
     endpoint(&mut changes, Side::Sink, &before.sink, sink, catalog);
     let sink_path = format!("sink.{}", sink.connector);
     flushes(&mut changes, &sink_path, before.flush.as_ref(), flush.as_ref());
+    let (old, new) = (before.commit.word().to_owned(), commit.word().to_owned());
+    differ(&mut changes, ChangeClass::Restart, &format!("{sink_path}.commit.protocol"), old, new);
     routes::compare(&mut changes, &before.routes, routes, sink);
     policies(&mut changes, &before.errors, errors);
     changes
@@ -164,7 +166,7 @@ fn endpoint(changes: &mut Vec<Change>, side: Side, before: &Endpoint, after: &En
 /// Options that end in routes or in the plan's `flush`, because a statement can say them too.
 fn is_layout(path: &str) -> bool {
     let first = path.split('.').next().unwrap_or(path);
-    matches!(first, "prefix" | "format" | "compat" | "partition_by" | "partition" | "separator" | "flush" | "on_type_change")
+    matches!(first, "prefix" | "format" | "compat" | "partition_by" | "partition" | "separator" | "flush" | "commit" | "on_type_change")
 }
 
 fn option_class(path: &str, kind: Option<ChangeKind>) -> ChangeClass {

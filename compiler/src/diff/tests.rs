@@ -4,8 +4,8 @@ mod any;
 use crate::catalog::{ConnectorSpec, NameKind, Replay, SinkKind, SinkSpec, SourceSpec};
 use crate::plan::OptionValue;
 use crate::plan::{
-    Compression, DataType, DeadLetter, Decode, Expr, FileFormat, FileTail, Guarantee, KeyPlan, Naming, Options, PartitionItem, Projection,
-    Promise, RecordTail, Route, Tail, Tolerance, TopicName, ValueFormat,
+    CommitProtocol, Compression, DataType, DeadLetter, Decode, Expr, FileFormat, FileTail, Guarantee, KeyPlan, Naming, Options,
+    PartitionItem, Projection, Promise, RecordTail, Route, Tail, Tolerance, TopicName, ValueFormat,
 };
 
 const fn option(path: &'static str, change: ChangeKind) -> OptionSpec {
@@ -88,6 +88,7 @@ fn pipeline() -> Pipeline {
         routes: vec![route("orders", "raw")],
         flush: Some(Flush { records: None, bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
         errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 60_000 },
+        commit: CommitProtocol::Deterministic,
         promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
     }
 }

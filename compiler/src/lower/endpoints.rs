@@ -10,9 +10,10 @@ use crate::catalog::{ConnectorSpec, NameKind, OptionKind, SinkKind, SinkSpec, So
 use crate::document::{EndpointDoc, ErrorsDoc};
 use crate::names;
 use crate::plan::{
-    DeadLetter, Endpoint, ErrorPolicy, FileFormat, FileTail, Flush, Naming, OptionValue, Options, Pipeline, Promise, Route, Tail, Tolerance,
+    CommitProtocol, DeadLetter, Endpoint, ErrorPolicy, FileFormat, FileTail, Flush, Naming, OptionValue, Options, Pipeline, Promise, Route,
+    Tail, Tolerance,
 };
-use crate::promise::{Cause, Facts, PromiseError, prove};
+use crate::promise::{Cause, Facts, PromiseError, protocol, prove};
 use crate::sources::Location;
 
 const FLUSH_BYTES: u64 = 128 << 20;
@@ -26,6 +27,13 @@ pub(super) enum EndpointError {
     #[error("{error}")]
     #[diagnostic(code(KP0501), help("{}", error.help()))]
     ExactlyOnce {
+        /// Why.
+        error: PromiseError,
+    },
+    /// A protocol that cannot be.
+    #[error("{error}")]
+    #[diagnostic(code(KP0503), help("{}", error.help()))]
+    Protocol {
         /// Why.
         error: PromiseError,
     },
@@ -67,7 +75,7 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
     let errors = errors(scope, &document.errors);
     let flush = (scope.sink.kind == SinkKind::Files).then(|| flush(&document.sink.options, flushes));
     check_bytes(scope, &routes, flush);
-    let promise = errors.as_ref().and_then(|errors| promise(scope, errors));
+    let (promise, commit) = errors.as_ref().and_then(|errors| promise(scope, errors))?;
     Some(Pipeline {
         name: document.name.node.clone(),
         source: with_group(endpoint(&document.source), scope.source, &document.name.node),
@@ -75,8 +83,9 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
         sampled: scope.infers().then(|| scope.sampled.cloned()).flatten(),
         routes,
         flush,
+        commit,
         errors: errors?,
-        promise: promise?,
+        promise,
     })
 }
 
@@ -184,7 +193,7 @@ fn taken(spec: &SinkSpec, path: &str, value: &OptionValue) -> OptionValue {
     }
 }
 
-fn promise(scope: &mut Scope<'_>, errors: &ErrorPolicy) -> Option<Promise> {
+fn promise(scope: &mut Scope<'_>, errors: &ErrorPolicy) -> Option<(Promise, CommitProtocol)> {
     let document = scope.document;
     let facts = Facts {
         source: scope.source,
@@ -195,7 +204,7 @@ fn promise(scope: &mut Scope<'_>, errors: &ErrorPolicy) -> Option<Promise> {
         asked: document.delivery.as_ref().map(|delivery| delivery.node),
     };
     match prove(&facts) {
-        Ok(promise) => Some(promise),
+        Ok(promise) => Some((promise, protocol(&facts))),
         Err(error) => {
             let labels: Vec<Label> =
                 error.causes().into_iter().filter_map(|(cause, text)| Some((cause_at(scope, cause)?, text.to_owned()))).collect();
@@ -209,9 +218,12 @@ fn refused(error: PromiseError) -> EndpointError {
     match error {
         PromiseError::UnacknowledgedIntoFiles => EndpointError::Unacknowledged { error },
         PromiseError::QosZero(_) | PromiseError::CleanSession(_) | PromiseError::LeaderOnly(_) => EndpointError::CanLose { error },
-        PromiseError::FilesExactlyOnce | PromiseError::WallClock | PromiseError::RecordsExactlyOnce | PromiseError::NoStableNumber => {
-            EndpointError::ExactlyOnce { error }
-        }
+        PromiseError::NotSeekable
+        | PromiseError::WallClock
+        | PromiseError::Deterministic
+        | PromiseError::RecordsExactlyOnce
+        | PromiseError::NoStableNumber => EndpointError::ExactlyOnce { error },
+        PromiseError::LedgerNames | PromiseError::LedgerSource | PromiseError::KafkaProtocol => EndpointError::Protocol { error },
     }
 }
 

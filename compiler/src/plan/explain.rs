@@ -3,8 +3,8 @@
 use super::naming::FileNumbers;
 use super::wording::{expr_text, format_text, key_text, partition_text, show, show_bytes, show_ms, target_text};
 use super::{
-    Decode, Endpoint, ErrorPolicy, Expr, FileTail, Flush, Options, PartitionItem, Pipeline, Projection, RecordTail, Route, Tail, Tolerance,
-    ValueFormat,
+    CommitProtocol, Decode, Endpoint, ErrorPolicy, Expr, FileTail, Flush, Options, PartitionItem, Pipeline, Projection, RecordTail, Route,
+    Tail, Tolerance, ValueFormat,
 };
 use crate::promise::word;
 use crate::schema::type_text;
@@ -37,17 +37,26 @@ const EXAMPLE: FileNumbers = FileNumbers {
 /// What a pipeline does, from source to promise.
 #[must_use]
 pub fn explain(pipeline: &Pipeline) -> Vec<Line> {
-    let Pipeline { name: _, source, sink, sampled: _, routes, flush, errors, promise } = pipeline;
+    let Pipeline { name: _, source, sink, sampled: _, routes, flush, commit, errors, promise } = pipeline;
     let mut lines = vec![line("source", endpoint(source)), line("sink", endpoint(sink))];
     for route in routes {
         explain_route(&mut lines, route);
     }
     if let Some(flush) = flush {
         lines.push(line("flush", flush_text(flush)));
+        lines.push(line("commit", commit_text(*commit)));
     }
     lines.push(line("errors", errors_text(errors)));
     lines.push(line("promise", format!("{}: {}", word(promise.guarantee), promise.reason)));
     lines
+}
+
+/// How files come to count, for people.
+pub(super) fn commit_text(commit: CommitProtocol) -> &'static str {
+    match commit {
+        CommitProtocol::Ledger => "ledger: one record names the files of a set, then they are made visible",
+        CommitProtocol::Deterministic => "deterministic: files are made visible, then the position moves",
+    }
 }
 
 fn line(title: &'static str, text: impl Into<String>) -> Line {
@@ -241,6 +250,7 @@ pub(super) mod tests {
             routes: vec![route],
             flush: Some(Flush { records: Some(1000), bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
         }
     }
@@ -266,6 +276,7 @@ statement  INSERT INTO lake:orders
   folders  site={meta.site}/date={_timestamp as yyyy/MM/dd in Australia/Sydney}
   example  lake/orders/site={meta.site}/date=2022/03/07/orders-0-000000001042-000000001999.parquet
 flush      after 1000 records, 128MiB, 10m since the first record, or 5m without one
+commit     deterministic: files are made visible, then the position moves
 errors     the first bad record stops the pipeline; a system that is away is waited for
 promise    at_least_once: because
 "

@@ -34,6 +34,9 @@ pub struct Pipeline {
     pub routes: Vec<Route>,
     /// When files are closed. `None` for a sink of records.
     pub flush: Option<Flush>,
+    /// How sets of files are committed.
+    #[serde(default, skip_serializing_if = "CommitProtocol::is_deterministic")]
+    pub commit: CommitProtocol,
     /// What happens to a record or a system that fails.
     pub errors: ErrorPolicy,
     /// What the compiler proved.
@@ -308,6 +311,33 @@ pub struct Promise {
     pub guarantee: Guarantee,
     /// Why, in one sentence for people.
     pub reason: String,
+}
+
+/// How a set of files comes to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitProtocol {
+    /// A record of the ledger names the prepared files of a set and the positions that it covers; then they become visible.
+    Ledger,
+    /// The files become visible, then the source's position moves. A crash in between writes them again, under the same names if they close
+    /// at the same positions.
+    #[default]
+    Deterministic,
+}
+
+impl CommitProtocol {
+    /// The word in `commit.protocol`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger",
+            Self::Deterministic => "deterministic",
+        }
+    }
+
+    fn is_deterministic(&self) -> bool {
+        *self == Self::Deterministic
+    }
 }
 
 /// Delivery guarantees, weakest first.

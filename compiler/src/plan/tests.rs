@@ -134,6 +134,7 @@ fn a_pipeline() {
         routes: Vec::new(),
         flush: Some(Flush { records: None, bytes: 1, interval_ms: 2, idle_ms: 3 }),
         errors: ErrorPolicy { tolerance: Tolerance::All, dead_letter: None, retry_timeout_ms: Some(4), retry_delay_max_ms: 5 },
+        commit: CommitProtocol::Deterministic,
         promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
     };
     check(

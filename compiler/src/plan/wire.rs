@@ -255,7 +255,7 @@ fn collect(Options(options): &Options, places: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{ErrorPolicy, Guarantee, Promise, Tolerance};
+    use crate::plan::{CommitProtocol, ErrorPolicy, Guarantee, Promise, Tolerance};
 
     fn pipeline(secret: SecretRef) -> Pipeline {
         let endpoint = |connector: &str, options| Endpoint { connector: connector.to_owned(), options: Options(options) };
@@ -267,6 +267,7 @@ mod tests {
             routes: Vec::new(),
             flush: None,
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use kpipe_compiler::names::RESERVED_FOLDER;
 use kpipe_compiler::plan::{OptionValue, Pipeline, SecretRef};
 use kpipe_connectors::memory::stand_ins;
 use kpipe_engine::connector::{ConnectorDef, Secrets};
@@ -179,10 +180,15 @@ impl<'a> Run<'a> {
         Ok(Ran { crashed, error })
     }
 
+    /// The objects of data: what kpipe keeps for itself beside them is not for readers.
+    fn data(&self) -> impl Iterator<Item = (String, Bytes)> {
+        self.world.objects().into_iter().filter(|(key, _)| !key.split('/').any(|part| part == RESERVED_FOLDER))
+    }
+
     /// Every visible row, by folder or topic.
     pub(super) fn seen(&self) -> Seen {
         let mut seen = Seen::new();
-        for (key, data) in self.world.objects() {
+        for (key, data) in self.data() {
             let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
             for row in rows::of_file(&key, &data) {
                 *seen.entry(format!("{folder}: {row}")).or_default() += 1;
@@ -204,7 +210,7 @@ impl<'a> Run<'a> {
     pub(super) fn describe(&self, ran: &Ran) -> String {
         let mut text = String::new();
         let mut line = |what: std::fmt::Arguments<'_>| writeln!(text, "{what}").expect("a string takes everything");
-        for (key, data) in self.world.objects() {
+        for (key, data) in self.data() {
             line(format_args!("file {key}"));
             rows::of_file(&key, &data).iter().for_each(|row| line(format_args!("  {row}")));
         }

@@ -37,6 +37,7 @@ Exit codes:
    0  done                        12  stale plan, fenced
    1  errors in the files         14  stopped by the error policy
    2  changes pending (plan)      15  consent needed
+   3  verify: something is wrong
    4  fmt, fix --check would      64  usage
   10  unreachable or missing      70  bug in kpipe
   11  not permitted               74  local file
@@ -86,6 +87,9 @@ impl Command {
             Self::Plan(args) => args.format.into(),
             Self::Connectors(args) => args.format.into(),
             Self::Version(args) => args.format.into(),
+            Self::Verify(args) => args.format.into(),
+            Self::Offsets(args) => args.of().format.into(),
+            Self::Ledger(Ledger { command: LedgerCommand::Show(args) }) => args.format.into(),
             Self::Apply(args) => args.log_format.into(),
             Self::Explain(_)
             | Self::Fix(_)
@@ -109,6 +113,12 @@ pub enum Command {
     Plan(Plan),
     /// Plan, ask where needed, then run in the foreground until told to stop
     Apply(Apply),
+    /// Prove that every committed record is there once: ledger, objects and Kafka compared
+    Verify(Verify),
+    /// Show the commit log of a pipeline
+    Ledger(Ledger),
+    /// Show where a pipeline stands, or move it on purpose
+    Offsets(Offsets),
     /// Explain an error code, or what a pipeline does
     Explain(Explain),
     /// Apply the fixes of diagnostics that have one right answer
@@ -267,6 +277,122 @@ pub struct Consents {
     /// Agree to this pipeline, or a statement of it, going away; can be repeated
     #[arg(long, value_name = "NAME")]
     pub allow_delete: Vec<String>,
+}
+
+/// `kpipe verify`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe verify orders.yaml                  every partition, every file that its ledger names
+  kpipe verify orders.yaml --format json    for a nightly job
+
+Reads the ledger, lists the objects below the prefixes and asks Kafka where the group stands; writes nothing.
+Finds records of the ledger that are missing or edited, files that are missing, cut or changed, copies of files under
+another name, and objects that somebody else wrote. Ends with 3 if something does not fit.")]
+pub struct Verify {
+    /// Which files.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// `kpipe ledger`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe ledger show orders.yaml    a row a partition: positions, records, files, what is not visible yet")]
+pub struct Ledger {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+/// The commands of `kpipe ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Show a row for each partition: positions, records, files, what is not visible yet
+    Show(LedgerShow),
+}
+
+/// `kpipe ledger show`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe ledger show orders.yaml")]
+pub struct LedgerShow {
+    /// Which files.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// `kpipe offsets`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  kpipe offsets get orders.yaml                          what the topic holds, where the ledger ends, the lag
+  kpipe offsets plan orders.yaml --to earliest           what a reset would read again or skip
+  kpipe offsets reset orders.yaml --to earliest --yes    do it")]
+pub struct Offsets {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OffsetsCommand,
+}
+
+impl Offsets {
+    /// What the command is about.
+    #[must_use]
+    pub fn of(&self) -> &OffsetsOf {
+        match &self.command {
+            OffsetsCommand::Get(of) => of,
+            OffsetsCommand::Plan(to) | OffsetsCommand::Reset(to) => &to.of,
+        }
+    }
+}
+
+/// The commands of `kpipe offsets`.
+#[derive(Debug, Subcommand)]
+pub enum OffsetsCommand {
+    /// Show each partition: what the topic holds, where the ledger ends, where the group stands
+    Get(OffsetsOf),
+    /// Show what a reset would read again or skip; writes nothing
+    Plan(OffsetsTo),
+    /// Move every partition; a worker that runs begins there at once
+    #[command(after_help = "\
+Examples:
+  kpipe offsets plan orders.yaml --to earliest
+  kpipe offsets reset orders.yaml --to earliest --yes    read everything again: objects of the same records get the same names
+  kpipe offsets reset orders.yaml --to group --yes       the group was moved by hand, and that is to count")]
+    Reset(OffsetsTo),
+}
+
+/// Whose offsets.
+#[derive(Debug, ClapArgs)]
+pub struct OffsetsOf {
+    /// Which files.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// How to write the result: human, plain, json
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// Where to.
+#[derive(Debug, ClapArgs)]
+pub struct OffsetsTo {
+    /// Whose.
+    #[command(flatten)]
+    pub of: OffsetsOf,
+    /// earliest, latest, group (where the consumer group stands), or an offset
+    #[arg(long, value_name = "WHERE")]
+    pub to: String,
+    /// Agree to records being written again or skipped
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// `kpipe explain`.

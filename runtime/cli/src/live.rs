@@ -1,12 +1,15 @@
 //! Looks at the systems of a pipeline without changing them, and at the plan that was applied last.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
 use kpipe_compiler::plan::{DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat};
 use kpipe_connectors::ALL;
-use kpipe_engine::connector::{ConnectorDef, Inspection, OpenRequest, PlanStore, Secrets, Source};
+use kpipe_engine::connector::{ConnectorDef, FileStore, Inspection, OpenRequest, PlanStore, Secrets, Source};
 use kpipe_engine::error::{ConnectorError, ErrorKind};
+use kpipe_engine::ledger::audit::Audited;
 use tokio::runtime::Handle;
 
 use crate::origin::End;
@@ -94,6 +97,29 @@ impl World<'_> {
         def.plans.map(|open| open(&self.request(pipeline, &pipeline.sink, &pipeline.routes))).transpose()
     }
 
+    /// What an audit of a pipeline's ledger looks at. The group is asked too: it may be ahead of what the ledger says.
+    pub(crate) fn audited(&self, pipeline: &Pipeline) -> Result<Audited, ConnectorError> {
+        let open = definition(&pipeline.sink)?
+            .store
+            .ok_or_else(|| ConnectorError::new(ErrorKind::Invalid, format!("connector `{}` stores no files", pipeline.sink.connector)))?;
+        let mut outputs: BTreeMap<String, (Arc<dyn FileStore>, BTreeSet<String>)> = BTreeMap::new();
+        let mut first = None;
+        for route in &pipeline.routes {
+            let Tail::Files(tail) = &route.tail else { continue };
+            first.get_or_insert((tail.bucket.clone(), tail.prefix.clone()));
+            if !outputs.contains_key(&tail.bucket) {
+                let store = open(&self.request(pipeline, &pipeline.sink, std::slice::from_ref(route)))?;
+                outputs.insert(tail.bucket.clone(), (store, BTreeSet::new()));
+            }
+            if let Some((_, prefixes)) = outputs.get_mut(&tail.bucket) {
+                prefixes.insert(tail.prefix.clone());
+            }
+        }
+        let (bucket, prefix) = first.unwrap_or_default();
+        let source = self.inspect(pipeline, &pipeline.source, &pipeline.routes)?.partitions;
+        Ok(Audited { pipeline: pipeline.name.as_str().into(), prefix: prefix.into(), bucket, outputs, source })
+    }
+
     /// Opens the source of a pipeline with these options.
     pub(crate) fn source(&self, pipeline: &Pipeline, endpoint: &Endpoint) -> Result<Option<Box<dyn Source>>, ConnectorError> {
         definition(endpoint)?.source.map(|open| open(&self.request(pipeline, endpoint, &pipeline.routes))).transpose()
@@ -137,7 +163,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use kpipe_compiler::plan::{ErrorPolicy, Guarantee, OptionValue, Options, Promise, SecretRef, Tolerance};
+    use kpipe_compiler::plan::{CommitProtocol, ErrorPolicy, Guarantee, OptionValue, Options, Promise, SecretRef, Tolerance};
 
     use super::*;
     use crate::secrets::HostSecrets;
@@ -156,6 +182,7 @@ mod tests {
             routes: Vec::new(),
             flush: None,
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
         }
     }

@@ -60,7 +60,7 @@ fn is_path(connector: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kpipe_compiler::plan::{DeadLetter, ErrorPolicy, Guarantee, Options, Promise, Tolerance};
+    use kpipe_compiler::plan::{CommitProtocol, DeadLetter, ErrorPolicy, Guarantee, Options, Promise, Tolerance};
 
     use super::*;
 
@@ -95,6 +95,7 @@ mod tests {
                 retry_timeout_ms: None,
                 retry_delay_max_ms: 1,
             },
+            commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
         };
         let found = situated(&pipeline, Path::new("pipes/x"));

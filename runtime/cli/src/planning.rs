@@ -176,7 +176,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use kpipe_compiler::diff::Action;
-    use kpipe_compiler::plan::{ErrorPolicy, Guarantee, Options, Promise, Tolerance};
+    use kpipe_compiler::plan::{CommitProtocol, ErrorPolicy, Guarantee, Options, Promise, Tolerance};
     use kpipe_engine::connector::{Inspection, PartitionInspection};
     use kpipe_engine::error::{ConnectorError, ErrorKind};
     use kpipe_engine::position::Position;
@@ -193,6 +193,7 @@ mod tests {
             routes: Vec::new(),
             flush: None,
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
         }
     }

@@ -60,9 +60,13 @@ fn worth(event: &Event, verbose: u8) -> Option<Level> {
         Event::Away { .. } | Event::Rejected { .. } | Event::Failed { restart_after: Some(_), .. } | Event::Lost(_) => Some(Level::Warn),
         Event::Failed { restart_after: None, .. } => Some(Level::Error),
         Event::Ended { complete: false } => Some(Level::Warn),
-        Event::Back { .. } | Event::Assigned(_) | Event::Revoked(_) | Event::CaughtUp | Event::Draining | Event::Ended { .. } => {
-            Some(Level::Info)
-        }
+        Event::Back { .. }
+        | Event::Assigned(_)
+        | Event::LedgerAhead { .. }
+        | Event::Revoked(_)
+        | Event::CaughtUp
+        | Event::Draining
+        | Event::Ended { .. } => Some(Level::Info),
         Event::Started => (verbose > 0).then_some(Level::Info),
         Event::Committed { files, .. } => (verbose > if files.is_empty() { 1 } else { 0 }).then_some(Level::Info),
         Event::Closed { .. } | Event::Uploaded(_) | Event::Retried { .. } => (verbose > 1).then_some(Level::Info),

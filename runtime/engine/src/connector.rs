@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use kpipe_compiler::catalog::ConnectorSpec;
 use kpipe_compiler::plan::{Endpoint, Route, SecretRef};
+use serde::{Deserialize, Serialize};
 
 use crate::error::ConnectorError;
 use crate::position::{PartitionId, Position};
@@ -277,7 +278,7 @@ pub trait FileStore: Send + Sync {
 pub const PART_BYTES_MIN: usize = 5 * 1024 * 1024;
 
 /// An upload under way: a mark of whoever began it, a slash, the store's own id; or the id alone where a store needs no mark.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadId(pub String);
 
 impl UploadId {
@@ -343,20 +344,22 @@ pub struct Stat {
 }
 
 /// A part that was stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartTag {
     /// Its number, from 1.
     pub number: u32,
     /// What the store calls it.
     pub etag: String,
     /// Its checksum, where the store wants it again on completion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
     /// What it held, for a store that has to tell its object from another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<PartContent>,
 }
 
 /// What a part held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartContent {
     /// Its bytes.
     pub bytes: u64,

@@ -128,6 +128,15 @@ pub enum Event {
     Started,
     /// Partitions are this task's from now on; empty if it got none.
     Assigned(Vec<(PartitionName, Option<Position>)>),
+    /// The ledger is ahead of the source's own position, which is advice only: records in between count already and are not written again.
+    LedgerAhead {
+        /// The partition.
+        partition: PartitionName,
+        /// Where it is read from.
+        ledger: Position,
+        /// Where the source thought that it stands.
+        group: Position,
+    },
     /// Partitions were given away in order.
     Revoked(Vec<PartitionName>),
     /// Partitions belonged to somebody else already.
@@ -245,6 +254,12 @@ impl fmt::Display for Event {
                     start.map_or(Ok(()), |start| write!(f, " from {start}"))?;
                 }
                 Ok(())
+            }
+            Self::LedgerAhead { partition, ledger, group } => {
+                write!(
+                    f,
+                    "{partition}: the ledger is at {ledger}, the group at {group}: what is between counts already, reading goes on at {ledger}"
+                )
             }
             Self::Revoked(partitions) => write_names(f, "gave away", partitions),
             Self::Lost(partitions) => write_names(f, "lost", partitions),

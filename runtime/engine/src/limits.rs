@@ -42,6 +42,24 @@ pub(crate) const DEAD_LETTERS_IN_FLIGHT_MAX: usize = 10_000;
 /// Topic names that are remembered.
 pub(crate) const TOPICS_KNOWN_MAX: usize = 100_000;
 
+/// A worker that did not hear from a ledger for so long lists it before it writes: the number that it would write may have been used and removed.
+pub(crate) const LEDGER_LOOK_EVERY: Duration = Duration::from_secs(30 * 60);
+
+/// Every so many records of a ledger, old ones are removed.
+pub(crate) const LEDGER_TRIM_EVERY: u64 = 64;
+
+/// Records of a ledger that are kept whatever their age.
+pub(crate) const LEDGER_KEEP_RECORDS: u64 = 1_000;
+
+/// Records of a ledger are kept this long, by the store's clock, whatever their number: far longer than any worker sleeps.
+pub(crate) const LEDGER_KEEP_MS: i64 = 7 * 24 * 3_600_000;
+
+/// Partitions that are taken over at the same time.
+pub(crate) const TAKEOVERS_MAX: usize = 16;
+
+/// Unfinished uploads that are looked at in one sweep.
+pub(crate) const SWEEP_UPLOADS_MAX: usize = 10_000;
+
 /// Longest text that an expression fills up to, in characters.
 pub(crate) const TEXT_CHARS_MAX: i64 = 1 << 14;
 

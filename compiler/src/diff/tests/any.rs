@@ -59,7 +59,10 @@ fn item(pipeline: &mut Pipeline) -> Option<&mut PartitionItem> {
     }
 }
 
-const EDITS: [(&str, Edit); 24] = [
+const EDITS: [(&str, Edit); 25] = [
+    ("commit", |it| {
+        it.commit = if it.commit == CommitProtocol::Ledger { CommitProtocol::Deterministic } else { CommitProtocol::Ledger };
+    }),
     ("source option", |it| set(&mut it.source.options, "new", "x")),
     ("source option gone", |it| drop(it.source.options.0.pop_first())),
     ("sink option", |it| set(&mut it.sink.options, "new", "x")),

@@ -13,7 +13,12 @@ fn the_promise_is_part_of_the_plan() {
 #[test]
 fn more_than_can_be_promised_is_refused() {
     let exactly = |case: Case| Case { delivery: Some(Guarantee::ExactlyOnce), ..case }.said();
-    assert_eq!(exactly(log_to_store(STAR)), ["KP0501: `exactly_once` into files is known, but not supported yet [yaml: asked for here]"]);
+    assert_eq!(
+        exactly(log_to_store(STAR)),
+        [
+            "KP0501: `exactly_once` into files needs a source that begins where the ledger says, and this one does not [yaml: asked for here] [yaml: begins where it stood itself]"
+        ]
+    );
     let confluent =
         log_to_store(STAR).sink_option("compat", text("confluent")).sink_option("flush.interval", OptionValue::DurationMs(60_000));
     assert_eq!(

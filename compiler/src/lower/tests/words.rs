@@ -930,9 +930,10 @@ fn promises_that_cannot_be_kept() {
         "store: {}",
         "delivery: exactly_once\nkcql: |\n  INSERT INTO lake SELECT * FROM t",
         r#"
-        error KP0501: `exactly_once` into files is known, but not supported yet
+        error KP0501: `exactly_once` into files needs a source that begins where the ledger says, and this one does not
           7:11 "exactly_once" asked for here
-          help: use `delivery: at_least_once`: after a crash, only whole ranges of offsets that stand in the object names can come twice
+          4:3 "log" begins where it stood itself
+          help: use `delivery: at_least_once`: after a crash, only whole ranges of positions that stand in the object names can come twice
         "#,
     );
     says(
@@ -943,7 +944,7 @@ fn promises_that_cannot_be_kept() {
         error KP0501: `exactly_once` needs file boundaries that come out the same on every replay
           7:11 "exactly_once" asked for here
           6:50 "1m" depends on when the process runs
-          help: use `delivery: at_least_once`: Confluent's names hold only the first offset, so another boundary is another object
+          help: leave `compat` out, or use `delivery: at_least_once`: its names hold one offset, so another boundary is another object
         "#,
     );
     says(

@@ -164,18 +164,20 @@ pub(crate) fn pipeline() -> impl Strategy<Value = Pipeline> {
     let guarantee = prop::sample::select(vec![Guarantee::AtMostOnce, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce]);
     let promise = (guarantee, text()).prop_map(|(guarantee, reason)| Promise { guarantee, reason }).boxed();
     let field = (text(), data_type(), any::<bool>()).prop_map(|(name, data_type, nullable)| Field { name, data_type, nullable }).boxed();
+    let commit = prop::sample::select(vec![CommitProtocol::Ledger, CommitProtocol::Deterministic]);
     any::<bool>().prop_flat_map(move |files| {
         let ends = (endpoint("log"), endpoint(if files { "store" } else { "log" }));
         let sampled = prop::option::of(prop::collection::vec(field.clone(), 0..3));
         let routes = prop::collection::vec(route(files), 1..3);
-        ("[a-z]{1,6}", ends, sampled, routes, flush.clone(), errors(), promise.clone()).prop_map(
-            move |(name, (source, sink), sampled, routes, flush, errors, promise)| Pipeline {
+        ("[a-z]{1,6}", ends, sampled, routes, (flush.clone(), commit.clone()), errors(), promise.clone()).prop_map(
+            move |(name, (source, sink), sampled, routes, (flush, commit), errors, promise)| Pipeline {
                 name,
                 source,
                 sink,
                 sampled,
                 routes,
                 flush: files.then_some(flush),
+                commit: if files { commit } else { CommitProtocol::Deterministic },
                 errors,
                 promise,
             },

@@ -10,10 +10,13 @@ mod fix;
 mod fmt;
 mod help;
 mod kcql;
+mod ledger;
 mod lsp;
+mod offsets;
 mod plan;
 pub(crate) mod publish;
 mod schema;
+mod verify;
 mod version;
 
 pub(crate) use connectors::kind_words;
@@ -42,6 +45,9 @@ pub(crate) fn dispatch(args: Args, host: &mut Host<'_>) -> Result<Exit, Failure>
         Command::Lsp(args) => lsp::run(args, host),
         Command::Help(args) => help::run(&common, &args, host),
         Command::Demo(args) => demo::run(&common, &args, host),
+        Command::Verify(args) => verify::run(&common, &args, host),
+        Command::Ledger(args) => ledger::run(&common, &args, host),
+        Command::Offsets(args) => offsets::run(&common, &args, host),
         Command::Kcql(args) => kcql::run(&args, host),
         Command::Completions(args) => completions::run(&args, host),
         Command::Version(args) => version::run(&args, host),

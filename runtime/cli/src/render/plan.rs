@@ -336,7 +336,7 @@ fn inspection_json(inspection: &Inspection) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use kpipe_compiler::plan::{Endpoint, ErrorPolicy, Guarantee, Options, Promise, Tolerance};
+    use kpipe_compiler::plan::{CommitProtocol, Endpoint, ErrorPolicy, Guarantee, Options, Promise, Tolerance};
     use kpipe_engine::position::Position;
 
     use super::*;
@@ -363,6 +363,7 @@ mod tests {
             routes: Vec::new(),
             flush: None,
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
+            commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
         }
     }

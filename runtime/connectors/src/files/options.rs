@@ -31,7 +31,7 @@ pub(crate) const fn join<const L: usize, const R: usize, const N: usize>(left: [
 const PLAIN: OptionSpec = OptionSpec { change: ChangeKind::NewLayout, ..OptionSpec::PLAIN };
 
 /// What can be said about files wherever they are stored.
-pub(crate) const OPTIONS: [OptionSpec; 15] = [
+pub(crate) const OPTIONS: [OptionSpec; 16] = [
     OptionSpec {
         path: "format",
         kind: OptionKind::Format,
@@ -114,6 +114,16 @@ pub(crate) const OPTIONS: [OptionSpec; 15] = [
         doc: "Whether columns may be dropped or change their type under a target that has files already. `ask` makes `apply` want \
               `--allow-schema-break`.",
         example: "allow",
+        ..PLAIN
+    },
+    OptionSpec {
+        path: "commit.protocol",
+        kind: OptionKind::Choice(&["auto", "ledger", "kafka", "deterministic"]),
+        default: Some("auto"),
+        change: ChangeKind::Restart,
+        doc: "How files come to count. `ledger` keeps numbered records beside them and is exactly once; `deterministic` makes files visible and moves \
+              the position then, which is at least once. `auto` is the ledger wherever the source and the names allow it.",
+        example: "deterministic",
         ..PLAIN
     },
     OptionSpec {

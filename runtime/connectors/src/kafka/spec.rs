@@ -23,7 +23,7 @@ pub(super) static SPEC: ConnectorSpec = ConnectorSpec {
             MetadataColumn::Key,
             MetadataColumn::Header,
         ],
-        replay: Replay::FromPosition,
+        replay: Replay::Seekable,
     }),
     sink: Some(SinkSpec {
         options: &SINK_OPTIONS,

@@ -18,7 +18,7 @@ pub(super) static SPEC: ConnectorSpec = ConnectorSpec {
         properties: files::PROPERTIES,
         kind: SinkKind::Files,
         formats: files::FORMATS,
-        guarantee: Guarantee::AtLeastOnce,
+        guarantee: Guarantee::ExactlyOnce,
     }),
 };
 
@@ -37,7 +37,7 @@ kcql: |
   INSERT INTO orders SELECT * FROM orders PARTITIONBY _date.`yyyy/MM/dd`
 ";
 
-static OPTIONS: [OptionSpec; 16] = files::join(STORE, files::OPTIONS);
+static OPTIONS: [OptionSpec; 17] = files::join(STORE, files::OPTIONS);
 
 const STORE: [OptionSpec; 1] = [OptionSpec {
     path: "dir",

@@ -18,7 +18,7 @@ pub(super) static SPEC: ConnectorSpec = ConnectorSpec {
         properties: files::PROPERTIES,
         kind: SinkKind::Files,
         formats: files::FORMATS,
-        guarantee: Guarantee::AtLeastOnce,
+        guarantee: Guarantee::ExactlyOnce,
     }),
 };
 
@@ -46,7 +46,7 @@ kcql: |
   PARTITIONBY country
 "#;
 
-static OPTIONS: [OptionSpec; 22] = files::join(STORE, files::OPTIONS);
+static OPTIONS: [OptionSpec; 23] = files::join(STORE, files::OPTIONS);
 
 const STORE: [OptionSpec; 7] = [
     OptionSpec {

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use kpipe_compiler::plan::{FileTail, Flush, Naming, Route};
+use kpipe_compiler::plan::wire::fingerprint;
+use kpipe_compiler::plan::{CommitProtocol, FileTail, Flush, Naming, Pipeline, Route};
 
+use super::takeover::Takeovers;
 use super::{Front, Incoming, Landed, Pace, Setup, Tail, naming, open};
 use crate::budget::{Member, Place, Pressure};
-use crate::connector::{FileStore, Ticket};
+use crate::connector::{Assigned, FileStore, Ticket};
 use crate::env::Env;
 use crate::error::{ConnectorError, ErrorKind};
 use crate::event::{End, Event, FileCount, PartitionName, Voice};
 use crate::format::spare::held_bytes;
+use crate::ledger::{Keeper, Place as LedgerPlace, Taken};
 use crate::limits::{ABORT_WAIT, POLL_WAIT_IDLE, POLL_WAIT_UPLOADS, SETS_IN_FLIGHT_MAX};
-use crate::path::commit::{AtLeastOnce, Commits};
+use crate::path::commit::{AtLeastOnce, Commits, Committer, ExactlyOnce};
 use crate::path::encode::Encoding;
 use crate::path::partition::Partitioner;
 use crate::path::roll::{ClosedFile, ClosedSet, OpenFiles, Roller};
@@ -36,6 +39,8 @@ pub(super) struct Files {
     uploader: Uploader,
     sequence: Sequence,
     commits: Commits,
+    /// With a ledger: partitions on their way in.
+    takeovers: Option<Takeovers>,
     results: Receiver<SetResult>,
     retries: Arc<Retries>,
     memory: Member,
@@ -81,8 +86,7 @@ impl Files {
         let retries = Arc::new(Retries::new(setup.env.clone(), setup.voice.clone(), End::Sink, setup.patience()));
         let (sender, results) = channel();
         let uploader = Uploader::new(stores.clone(), Arc::clone(&retries), setup.runtime.clone(), sender.clone());
-        let if_exists = routes.iter().map(|route| naming::if_exists(route.tail.naming)).collect();
-        let committer = Arc::new(AtLeastOnce { stores, if_exists, retries: Arc::clone(&retries) });
+        let (committer, takeovers) = commit_stage(setup, &routes, stores, &retries)?;
         let sees_times = routes.iter().any(|route| route.tail.naming == Naming::Lenses);
         Ok(Self {
             routes: Routes(routes),
@@ -90,6 +94,7 @@ impl Files {
             uploader,
             sequence: Sequence::default(),
             commits: Commits::new(committer, setup.runtime.clone(), sender),
+            takeovers,
             results,
             retries,
             memory: setup.budget.join(),
@@ -169,6 +174,16 @@ impl Files {
 }
 
 impl Tail for Files {
+    fn take_over(&mut self, assigned: &[Assigned]) -> bool {
+        let Some(takeovers) = &mut self.takeovers else { return false };
+        takeovers.start(assigned);
+        true
+    }
+
+    fn taken_over(&mut self) -> Result<Vec<(PartitionId, Taken)>, ConnectorError> {
+        self.takeovers.as_mut().map_or_else(|| Ok(Vec::new()), Takeovers::hear)
+    }
+
     fn accept(&mut self, now: Duration, batch: Incoming<'_>, desk: &mut RejectDesk) -> Result<(), ConnectorError> {
         let Incoming { raw, name, rows, mut rejects } = batch;
         let (partition, delta) = (raw.partition, raw.delta);
@@ -229,6 +244,7 @@ impl Tail for Files {
         for set in self.sequence.discard(partition) {
             self.uploader.abandon(set);
         }
+        self.takeovers.iter_mut().for_each(|takeovers| takeovers.release(partition));
         self.names.remove(&partition);
         self.dead_letters.remove(&partition);
     }
@@ -260,6 +276,42 @@ impl Tail for Files {
         let (files_open, open_bytes) = (self.roller.files_open(), self.roller.held_bytes());
         FileCount { files_open, open_bytes, in_flight: 0, budget_bytes: self.memory.budget().used_bytes() }
     }
+}
+
+/// The commit stage that the plan names; with a ledger also what takes partitions over.
+fn commit_stage(
+    setup: &Setup,
+    routes: &[RouteStages],
+    stores: Vec<Arc<dyn FileStore>>,
+    retries: &Arc<Retries>,
+) -> Result<(Arc<dyn Committer>, Option<Takeovers>), ConnectorError> {
+    let retries = Arc::clone(retries);
+    if setup.pipeline.commit == CommitProtocol::Deterministic {
+        let if_exists = routes.iter().map(|route| naming::if_exists(route.tail.naming)).collect();
+        return Ok((Arc::new(AtLeastOnce { stores, if_exists, retries }), None));
+    }
+    let tails: Vec<&FileTail> = routes.iter().map(|route| &route.tail).collect();
+    let (Some(first), Some(store)) = (tails.first(), stores.first()) else {
+        return Err(ConnectorError::new(ErrorKind::Bug, "a plan with a flush and without routes"));
+    };
+    let buckets: Vec<String> = tails.iter().map(|tail| tail.bucket.clone()).collect();
+    let place = LedgerPlace {
+        store: Arc::clone(store),
+        buckets: buckets.iter().cloned().zip(stores.iter().cloned()).collect(),
+        outputs: tails.iter().map(|tail| (tail.bucket.clone(), tail.prefix.clone())).collect(),
+        prefix: first.prefix.as_str().into(),
+        pipeline: setup.pipeline.name.as_str().into(),
+        plan: plan_hash(&setup.pipeline)?,
+    };
+    let keeper = Arc::new(Keeper::new(place, retries));
+    let committer = Arc::new(ExactlyOnce { keeper: Arc::clone(&keeper), stores, buckets });
+    Ok((committer, Some(Takeovers::new(keeper, setup.runtime.clone()))))
+}
+
+/// Tells one plan from another in the ledger.
+fn plan_hash(pipeline: &Pipeline) -> Result<String, ConnectorError> {
+    let bytes = serde_json::to_vec(pipeline).map_err(|error| ConnectorError::new(ErrorKind::Bug, format!("the plan: {error}")))?;
+    Ok(fingerprint(&bytes))
 }
 
 fn stages(setup: &Setup, route: &Route, front: &Front) -> Result<RouteStages, ConnectorError> {

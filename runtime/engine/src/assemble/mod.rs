@@ -8,6 +8,7 @@
 mod files;
 mod naming;
 mod records;
+mod takeover;
 mod task;
 
 use std::rc::Rc;
@@ -15,16 +16,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use kpipe_compiler::plan::{Endpoint, Pipeline, Route};
+use kpipe_compiler::plan::{CommitProtocol, Endpoint, Pipeline, Route};
 use tokio::runtime::Handle;
 
 pub(crate) use task::{Task, TaskEnd};
 
 use crate::budget::Budget;
-use crate::connector::{ConnectorDef, Open, OpenRequest, Secrets};
+use crate::connector::{Assigned, ConnectorDef, Open, OpenRequest, Secrets};
 use crate::env::Env;
 use crate::error::{ConnectorError, ErrorKind};
 use crate::event::{FileCount, PartitionName, Voice};
+use crate::ledger::Taken;
 use crate::path::decode::Decoder;
 use crate::path::filter::Filter;
 use crate::path::transform::Projector;
@@ -104,6 +106,12 @@ struct Pace {
 
 /// The end of the path: files or records.
 trait Tail {
+    /// Partitions were assigned. True if this tail says where they begin ([`Tail::taken_over`]): nothing of them may be read before.
+    fn take_over(&mut self, assigned: &[Assigned]) -> bool;
+
+    /// The partitions that can be read now, and from where.
+    fn taken_over(&mut self) -> Result<Vec<(PartitionId, Taken)>, ConnectorError>;
+
     /// Takes a batch. Its rejects are put aside before its rows can count.
     fn accept(&mut self, now: Duration, batch: Incoming<'_>, desk: &mut RejectDesk) -> Result<(), ConnectorError>;
 
@@ -180,7 +188,7 @@ fn open<T>(
         routes,
         secrets: setup.secrets.as_ref(),
         runtime: setup.runtime.clone(),
-        starts_in_sink: false,
+        starts_in_sink: setup.pipeline.commit == CommitProtocol::Ledger,
     })
 }
 

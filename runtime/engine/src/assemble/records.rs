@@ -8,8 +8,10 @@ use kpipe_compiler::plan::Route;
 
 use super::{Front, Incoming, Landed, Pace, Setup, Tail, open};
 use crate::budget::{Lease, Member, Place, Pressure};
+use crate::connector::Assigned;
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::event::{FileCount, PartitionName, Voice};
+use crate::ledger::Taken;
 use crate::limits::{POLL_WAIT_ACKS, POLL_WAIT_IDLE};
 use crate::path::encode::Values;
 use crate::path::produce::{OutRows, Produce};
@@ -89,6 +91,14 @@ impl RecordsOut {
 }
 
 impl Tail for RecordsOut {
+    fn take_over(&mut self, _assigned: &[Assigned]) -> bool {
+        false
+    }
+
+    fn taken_over(&mut self) -> Result<Vec<(PartitionId, Taken)>, ConnectorError> {
+        Ok(Vec::new())
+    }
+
     fn accept(&mut self, _now: Duration, batch: Incoming<'_>, desk: &mut RejectDesk) -> Result<(), ConnectorError> {
         let Incoming { raw, name, rows, mut rejects } = batch;
         self.names.entry(raw.partition).or_insert_with(|| name.clone());

@@ -8,6 +8,7 @@ use super::{Front, Incoming, Landed, Setup, Tail};
 use crate::connector::{Accept, Source, SourceEvent};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::event::{End, Event, PartitionName};
+use crate::ledger::Taken;
 use crate::limits::{POLL_WAIT_ACKS, PROGRESS_EVERY, REVOKE_WAIT, SETTLE_WAIT};
 use crate::path::RollReason;
 use crate::path::read::Partitions;
@@ -131,11 +132,15 @@ impl Task {
             SourceEvent::Batch(batch) => self.take(batch),
             SourceEvent::Assigned(assigned) => {
                 self.partitions.assign(&assigned)?;
-                for partition in &assigned {
-                    partition.start.iter().for_each(|start| self.checkpoint.assign(partition.id, *start));
+                if !assigned.is_empty() && self.tail.take_over(&assigned) {
+                    self.partitions.wait(&assigned);
+                } else {
+                    for partition in &assigned {
+                        partition.start.iter().for_each(|start| self.checkpoint.assign(partition.id, *start));
+                    }
+                    let names = assigned.iter().map(|partition| (self.partitions.name(partition.id), partition.start)).collect();
+                    self.setup.voice.say(&Event::Assigned(names));
                 }
-                let names = assigned.iter().map(|partition| (self.partitions.name(partition.id), partition.start)).collect();
-                self.setup.voice.say(&Event::Assigned(names));
                 if self.phase == Phase::CatchingUp {
                     self.phase = Phase::Running;
                     self.setup.signs.is_caught_up.store(false, Ordering::Relaxed);
@@ -200,6 +205,7 @@ impl Task {
     /// Lets everything behind the source go on, and tells the source what became safe.
     fn advance(&mut self, now: Duration, wait: Duration) -> Result<(), ConnectorError> {
         self.desk.pump(now)?;
+        self.begin()?;
         let landed = self.tail.advance(now, wait, &mut self.desk)?;
         self.land(landed)?;
         if now >= self.next_progress {
@@ -207,6 +213,25 @@ impl Task {
             let ends = self.source.ends();
             self.partitions.ends(&ends);
             self.say_progress();
+        }
+        Ok(())
+    }
+
+    /// Starts the partitions that the tail took over.
+    fn begin(&mut self) -> Result<(), ConnectorError> {
+        let mut names = Vec::new();
+        for (id, Taken { start, differs }) in self.tail.taken_over()? {
+            self.partitions.begin(id, start);
+            self.checkpoint.assign(id, start);
+            self.source.start(id, start)?;
+            let name = self.partitions.name(id);
+            if let Some(group) = differs {
+                self.setup.voice.say(&Event::LedgerAhead { partition: name.clone(), ledger: start, group });
+            }
+            names.push((name, Some(start)));
+        }
+        if !names.is_empty() {
+            self.setup.voice.say(&Event::Assigned(names));
         }
         Ok(())
     }

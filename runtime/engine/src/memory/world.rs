@@ -133,6 +133,11 @@ impl World {
         WORLDS.lock().unwrap_or_else(PoisonError::into_inner).get(name).map(Arc::clone)
     }
 
+    /// The group of a pipeline never committed anything: its offsets are expired, or it has another name.
+    pub fn forget_group(&self, pipeline: &str) {
+        self.state().groups.remove(pipeline);
+    }
+
     /// Makes a topic's partition, empty.
     pub fn create_log(&self, topic: &str, partition: i32) {
         self.state().logs.entry((topic.into(), partition)).or_default();

@@ -7,9 +7,10 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
 
-use super::{CommittedSet, Fence, Hold, SetResult, StagedFile, StagedSet};
+use super::{CommittedSet, Fence, FileFacts, Hold, SetResult, StagedFile, StagedSet};
 use crate::connector::{Completed, FileStore, IfExists};
 use crate::error::ConnectorError;
+use crate::ledger::{FileEntry, Keeper, NotCommitted};
 use crate::limits::FILES_IN_FLIGHT_MAX;
 use crate::retry::Retries;
 
@@ -37,15 +38,6 @@ impl AtLeastOnce {
         let (store, if_exists) = (&self.stores[facts.route], self.if_exists[facts.route]);
         self.retries.run(fence, || store.complete(&facts.key, upload, parts, if_exists)).await
     }
-
-    /// One attempt for each file; an upload that was completed is not there any more, which is no error.
-    async fn clean_up(&self, files: &[StagedFile]) {
-        for StagedFile { facts, upload, parts: _ } in files {
-            if let Err(error) = self.stores[facts.route].abort(&facts.key, upload).await {
-                tracing::debug!(key = facts.key, %error, "an upload stays behind unfinished");
-            }
-        }
-    }
 }
 
 impl Committer for AtLeastOnce {
@@ -57,13 +49,66 @@ impl Committer for AtLeastOnce {
             let outcomes = match completed {
                 Ok(outcomes) => outcomes,
                 Err(error) => {
-                    self.clean_up(&files).await;
+                    clean_up(&self.stores, &files).await;
                     return Err(error);
                 }
             };
             let existed = outcomes.iter().filter(|outcome| **outcome == Completed::Existed).count();
             Ok(CommittedSet { id, partition, delta, files: files.into_iter().map(|file| file.facts).collect(), existed })
         })
+    }
+}
+
+/// Writes a set into the ledger, then completes its uploads. Whoever stops anywhere in between leaves a set that counts whole or not at all.
+pub(crate) struct ExactlyOnce {
+    pub(crate) keeper: Arc<Keeper>,
+    /// By route.
+    pub(crate) stores: Vec<Arc<dyn FileStore>>,
+    /// By route.
+    pub(crate) buckets: Vec<String>,
+}
+
+impl ExactlyOnce {
+    fn entry(&self, file: &StagedFile) -> FileEntry {
+        let StagedFile { facts, upload, parts } = file;
+        let FileFacts { key, route, first, last, records, bytes } = facts;
+        FileEntry {
+            bucket: self.buckets[*route].clone(),
+            key: key.clone(),
+            upload: upload.clone(),
+            parts: parts.clone(),
+            first: *first,
+            last: *last,
+            records: *records,
+            bytes: *bytes,
+        }
+    }
+}
+
+impl Committer for ExactlyOnce {
+    fn commit(&self, set: StagedSet, fence: Fence) -> BoxFuture<'_, Result<CommittedSet, ConnectorError>> {
+        Box::pin(async move {
+            let StagedSet { id, partition, delta, reason, files } = set;
+            let entries: Vec<FileEntry> = files.iter().map(|file| self.entry(file)).collect();
+            match self.keeper.commit(partition, delta, entries, reason.word(), &fence).await {
+                Ok(()) => {}
+                Err(NotCommitted::Unknown(error)) => return Err(error),
+                Err(NotCommitted::Never(error)) => {
+                    clean_up(&self.stores, &files).await;
+                    return Err(error);
+                }
+            }
+            Ok(CommittedSet { id, partition, delta, files: files.into_iter().map(|file| file.facts).collect(), existed: 0 })
+        })
+    }
+}
+
+/// One attempt for each file; an upload that was completed is not there any more, which is no error.
+async fn clean_up(stores: &[Arc<dyn FileStore>], files: &[StagedFile]) {
+    for StagedFile { facts, upload, parts: _ } in files {
+        if let Err(error) = stores[facts.route].abort(&facts.key, upload).await {
+            tracing::debug!(key = facts.key, %error, "an upload stays behind unfinished");
+        }
     }
 }
 

@@ -39,6 +39,24 @@ impl Partitions {
         Ok(())
     }
 
+    /// Where these begin is not known yet, whatever the source says.
+    pub(crate) fn wait(&mut self, assigned: &[Assigned]) {
+        for partition in assigned {
+            self.begun(partition.id, None);
+        }
+    }
+
+    /// Where a partition begins, as the sink knows it.
+    pub(crate) fn begin(&mut self, id: PartitionId, start: Position) {
+        self.begun(id, Some(start));
+    }
+
+    fn begun(&mut self, id: PartitionId, start: Option<Position>) {
+        if let Some(partition) = self.known.get_mut(&id) {
+            (partition.progress.next, partition.progress.committed) = (start, start);
+        }
+    }
+
     /// They are not the task's any more.
     pub(crate) fn release(&mut self, ids: &[PartitionId]) -> Vec<PartitionName> {
         ids.iter().filter_map(|id| self.known.remove(id)).map(|partition| partition.name).collect()

@@ -12,7 +12,7 @@ const PARTITIONS: i32 = 2;
 const RECORDS: usize = 700;
 
 /// 700 records in two partitions, some of them rejected, the last batch of one of them entirely.
-fn fill(case: &mut Case) -> BTreeSet<usize> {
+pub(super) fn fill(case: &mut Case) -> BTreeSet<usize> {
     case.pipeline.errors.tolerance = Tolerance::All;
     let mut good = BTreeSet::new();
     for id in 0..RECORDS {
@@ -29,7 +29,7 @@ fn fill(case: &mut Case) -> BTreeSet<usize> {
 }
 
 /// What is visible: per id how often.
-fn visible(case: &Case) -> BTreeMap<usize, usize> {
+pub(super) fn visible(case: &Case) -> BTreeMap<usize, usize> {
     let mut counts = BTreeMap::new();
     let lines = case.lines().into_values().flatten();
     let produced =

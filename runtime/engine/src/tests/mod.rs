@@ -3,7 +3,9 @@
 //! The oracle: every record that went in comes out; one comes out twice only if it was visible already when the process died and lay
 //! above the committed position.
 
+mod audits;
 mod crashes;
+mod exact;
 mod expressions;
 mod faults;
 mod files;
@@ -20,8 +22,9 @@ use std::time::Duration;
 
 use kpipe_compiler::catalog::{ConnectorSpec, NameKind, Replay, SourceSpec};
 use kpipe_compiler::plan::{
-    Compression, DataType, Decode, DecodeColumn, Endpoint, ErrorPolicy, Expr, FileFormat, FileTail, Flush, Guarantee, KeyPlan, Naming,
-    OptionValue, Options, PartitionItem, Pipeline, Promise, RecordTail, Route, SecretRef, Tail, Tolerance, TopicName, ValueFormat,
+    CommitProtocol, Compression, DataType, Decode, DecodeColumn, Endpoint, ErrorPolicy, Expr, FileFormat, FileTail, Flush, Guarantee,
+    KeyPlan, Naming, OptionValue, Options, PartitionItem, Pipeline, Promise, RecordTail, Route, SecretRef, Tail, Tolerance, TopicName,
+    ValueFormat,
 };
 use tokio::runtime::Runtime;
 
@@ -204,10 +207,11 @@ impl Case {
         self.pipeline.flush.as_mut().unwrap()
     }
 
-    /// Lines of all objects, by object.
+    /// Lines of all objects but kpipe's own, by object.
     fn lines(&self) -> BTreeMap<String, Vec<String>> {
         let text = |data: bytes::Bytes| String::from_utf8(data.to_vec()).unwrap().lines().map(str::to_owned).collect();
-        self.world.objects().into_iter().map(|(key, data)| (key, text(data))).collect()
+        let data = self.world.objects().into_iter().filter(|(key, _)| !key.contains("/.kpipe/"));
+        data.map(|(key, data)| (key, text(data))).collect()
     }
 }
 
@@ -268,6 +272,7 @@ fn pipeline(name: &str, tail: Tail) -> Pipeline {
         }],
         flush: None,
         errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 10_000 },
+        commit: CommitProtocol::Deterministic,
         promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: String::new() },
     }
 }

@@ -1,0 +1,454 @@
+//! Reads ledgers, objects and what the source says, and names everything that does not fit.
+//!
+//! | looked at | must hold |
+//! |---|---|
+//! | the records of a partition | numbered without a hole, each starting where the one before it ended, unchanged since they were written |
+//! | the files of each record | there, with the length and the bytes that were committed |
+//! | every object below the prefixes | named by a record, or older than the oldest record that is kept |
+//! | the source's group | not ahead of the ledger |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use kpipe_compiler::names::RESERVED_FOLDER;
+
+use super::keys::{self, Scope};
+use super::record::{FileEntry, Record, RecordNumber};
+use crate::connector::{FileStore, PartitionInspection};
+use crate::error::{ConnectorError, ErrorKind};
+use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_KEEP_RECORDS, LEDGER_TRIM_EVERY};
+use crate::position::Position;
+
+/// Keys that are listed at a time.
+const PAGE: usize = 1_000;
+
+/// What is audited.
+pub struct Audited {
+    /// The pipeline.
+    pub pipeline: Arc<str>,
+    /// The prefix of its ledger: that of its first statement.
+    pub prefix: Arc<str>,
+    /// The bucket of its ledger.
+    pub bucket: String,
+    /// Every bucket with the prefixes that are written below.
+    pub outputs: BTreeMap<String, (Arc<dyn FileStore>, BTreeSet<String>)>,
+    /// What the source says of its partitions; empty if it was not asked.
+    pub source: Vec<PartitionInspection>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// One a partition.
+    pub partitions: Vec<PartitionAudit>,
+    /// Everything that does not fit, in the order of partitions, records and keys.
+    pub findings: Vec<Finding>,
+    /// Objects below the prefixes.
+    pub objects: u64,
+    /// Objects whose records were removed as too old: only their names can be looked at.
+    pub objects_before: u64,
+}
+
+/// The ledger of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionAudit {
+    /// Which.
+    pub scope: Arc<Scope>,
+    /// The oldest record that is kept.
+    pub oldest: RecordNumber,
+    /// The newest.
+    pub newest: RecordNumber,
+    /// Where the records that are kept begin.
+    pub start: Position,
+    /// Everything below counts.
+    pub end: Position,
+    /// Files that the records name.
+    pub files: u64,
+    /// Records in these files.
+    pub records: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files that count and are not visible yet: the next owner of the partition completes them.
+    pub unpublished: u64,
+}
+
+/// Something that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// A hole in the numbers.
+    #[error("{scope}: record {n} of the ledger is not there")]
+    RecordMissing {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// Its number.
+        n: RecordNumber,
+    },
+    /// An object that is no record, or was changed.
+    #[error("{scope}: record {n} of the ledger ({key}): {why}")]
+    RecordChanged {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// Its number.
+        n: RecordNumber,
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Two records that do not follow each other.
+    #[error("{scope}: record {n} of the ledger starts at {start}, the one before it ends at {end}")]
+    RecordsApart {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// The later one.
+        n: RecordNumber,
+        /// Where it starts.
+        start: Position,
+        /// Where the one before ends.
+        end: Position,
+    },
+    /// The source's group stands where no record reaches.
+    #[error("{scope}: the group stands at {group}, the ledger ends at {end}: its newest records are gone, or somebody moved the group")]
+    GroupAhead {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// The group.
+        group: Position,
+        /// The ledger.
+        end: Position,
+    },
+    /// A file that counts and is not there.
+    #[error("{key} is not there: positions {first} to {last} of {scope}, {records} records (ledger record {n})")]
+    ObjectMissing {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// The record that names it.
+        n: RecordNumber,
+        /// The object.
+        key: String,
+        /// Its first position.
+        first: Position,
+        /// Its last.
+        last: Position,
+        /// Records in it.
+        records: u64,
+    },
+    /// A file of another length.
+    #[error("{key} has {found} bytes, committed were {committed} (ledger record {n} of {scope})")]
+    ObjectLength {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// The record that names it.
+        n: RecordNumber,
+        /// The object.
+        key: String,
+        /// Bytes that are there.
+        found: u64,
+        /// Bytes that were committed.
+        committed: u64,
+    },
+    /// A file with other bytes.
+    #[error("{key} holds other bytes than were committed (ledger record {n} of {scope})")]
+    ObjectChanged {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// The record that names it.
+        n: RecordNumber,
+        /// The object.
+        key: String,
+    },
+    /// A committed file under a second name: a reader of the prefix reads it twice.
+    #[error("{key} is a copy of {of}: whoever reads the prefix reads its records twice")]
+    ObjectCopy {
+        /// The copy.
+        key: String,
+        /// The file that counts.
+        of: String,
+    },
+    /// Somebody else's object.
+    #[error("{key} is of no ledger record: somebody else wrote it")]
+    ObjectForeign {
+        /// The object.
+        key: String,
+    },
+}
+
+impl Finding {
+    /// The word for programs.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RecordMissing { .. } => "record_missing",
+            Self::RecordChanged { .. } => "record_changed",
+            Self::RecordsApart { .. } => "records_apart",
+            Self::GroupAhead { .. } => "group_ahead",
+            Self::ObjectMissing { .. } => "object_missing",
+            Self::ObjectLength { .. } => "object_length",
+            Self::ObjectChanged { .. } => "object_changed",
+            Self::ObjectCopy { .. } => "object_copy",
+            Self::ObjectForeign { .. } => "object_foreign",
+        }
+    }
+}
+
+/// Audits a pipeline.
+///
+/// # Errors
+/// A store cannot be asked.
+pub async fn audit(audited: &Audited) -> Result<Audit, ConnectorError> {
+    let mut audit = Audit::default();
+    let mut files = Vec::new();
+    for ledger in ledgers(audited).await? {
+        read_chain(audited, ledger, &mut audit, &mut files);
+    }
+    let mut listed: Vec<(&str, String, u64)> = Vec::new();
+    for (bucket, (store, prefixes)) in &audited.outputs {
+        for prefix in prefixes {
+            let found = data_objects(store.as_ref(), prefix).await?;
+            listed.extend(found.into_iter().map(|(key, bytes)| (&**bucket, key, bytes)));
+        }
+    }
+    let objects: Objects<'_> = listed.iter().map(|(bucket, key, bytes)| ((*bucket, &**key), *bytes)).collect();
+    audit.objects = objects.len() as u64;
+    check_files(audited, &files, &objects, &mut audit).await?;
+    check_others(audited, &files, &objects, &mut audit).await?;
+    Ok(audit)
+}
+
+/// The newest record of each partition.
+///
+/// # Errors
+/// The store cannot be asked, or the newest object of a ledger is no record.
+pub async fn heads(audited: &Audited) -> Result<Vec<(Arc<Scope>, Record)>, ConnectorError> {
+    let mut heads = Vec::new();
+    for Ledger { scope, records } in ledgers(audited).await? {
+        let Some((n, (key, bytes))) = records.into_iter().next_back() else { continue };
+        let head = Record::from_bytes(n, &bytes).map_err(|error| {
+            ConnectorError::new(ErrorKind::Fenced, format!("{scope}: {key}: {error}")).help("`kpipe verify` says what else does not fit")
+        })?;
+        heads.push((scope, head));
+    }
+    Ok(heads)
+}
+
+/// Records as they lie there: key and bytes.
+type Written = BTreeMap<RecordNumber, (String, Vec<u8>)>;
+
+/// The records of one partition as they lie there.
+struct Ledger {
+    scope: Arc<Scope>,
+    records: Written,
+}
+
+/// A file that counts.
+struct Committed {
+    scope: Arc<Scope>,
+    n: RecordNumber,
+    is_published: bool,
+    file: FileEntry,
+}
+
+async fn ledgers(audited: &Audited) -> Result<Vec<Ledger>, ConnectorError> {
+    let Some((store, _)) = audited.outputs.get(&audited.bucket) else { return Ok(Vec::new()) };
+    let folder = keys::pipeline_folder(&audited.prefix, &audited.pipeline);
+    let keys = all(store.as_ref(), &folder).await?.into_iter().map(|(key, _)| key);
+    let read_one = |key: String| async move {
+        let bytes = store.get(&key).await?;
+        Ok::<_, ConnectorError>((key, bytes))
+    };
+    let reads: Vec<_> = keys.map(read_one).collect();
+    let read: Vec<(String, Option<bytes::Bytes>)> = stream::iter(reads).buffered(FILES_IN_FLIGHT_MAX).try_collect().await?;
+    let mut ledgers: BTreeMap<Arc<Scope>, Written> = BTreeMap::new();
+    for (key, bytes) in read {
+        let (Some((scope, n)), Some(bytes)) = (scope_of(audited, &folder, &key), bytes) else { continue };
+        ledgers.entry(scope).or_default().insert(n, (key, bytes.to_vec()));
+    }
+    Ok(ledgers.into_iter().map(|(scope, records)| Ledger { scope, records }).collect())
+}
+
+/// `<topic>/<identity>/<partition>/<number>.json` below the folder.
+fn scope_of(audited: &Audited, folder: &str, key: &str) -> Option<(Arc<Scope>, RecordNumber)> {
+    let parts: Vec<&str> = key.strip_prefix(folder)?.split('/').collect();
+    let [topic, identity, partition, name] = parts[..] else { return None };
+    let (prefix, pipeline) = (Arc::clone(&audited.prefix), Arc::clone(&audited.pipeline));
+    let scope = Scope { prefix, pipeline, topic: topic.into(), identity: identity.into(), partition: partition.parse().ok()? };
+    Some((Arc::new(scope), keys::number(name)?))
+}
+
+/// Follows the records of a partition and collects their files.
+fn read_chain(audited: &Audited, ledger: Ledger, audit: &mut Audit, files: &mut Vec<Committed>) {
+    let Ledger { scope, mut records } = ledger;
+    let (Some(oldest), Some(newest)) = (records.keys().next().copied(), records.keys().next_back().copied()) else { return };
+    // What retention leaves: the numbers before the oldest are gone only if there are enough behind it.
+    if oldest.0 > 1 && newest.0 - oldest.0 + LEDGER_TRIM_EVERY < LEDGER_KEEP_RECORDS {
+        (1..oldest.0).for_each(|n| audit.findings.push(Finding::RecordMissing { scope: Arc::clone(&scope), n: RecordNumber(n) }));
+    }
+    let mut last = None;
+    let mut chain = Vec::new();
+    for n in (oldest.0..=newest.0).map(RecordNumber) {
+        let Some((key, bytes)) = records.remove(&n) else {
+            audit.findings.push(Finding::RecordMissing { scope: Arc::clone(&scope), n });
+            last = None;
+            continue;
+        };
+        match Record::from_bytes(n, &bytes) {
+            Ok(record) => {
+                if let Some(end) = last.filter(|end| *end != record.start) {
+                    let start = record.start;
+                    audit.findings.push(Finding::RecordsApart { scope: Arc::clone(&scope), n, start, end });
+                }
+                last = Some(record.end);
+                chain.push(record);
+            }
+            Err(error) => {
+                let why = error.to_string();
+                audit.findings.push(Finding::RecordChanged { scope: Arc::clone(&scope), n, key, why });
+                last = None;
+            }
+        }
+    }
+    let (Some(first), Some(head)) = (chain.first(), chain.last()) else { return };
+    check_group(audited, &scope, head.end, audit);
+    let published = head.completed_through;
+    let count = |what: fn(&FileEntry) -> u64| chain.iter().flat_map(|record| &record.files).map(what).sum();
+    audit.partitions.push(PartitionAudit {
+        scope: Arc::clone(&scope),
+        oldest,
+        newest,
+        start: first.start,
+        end: head.end,
+        files: count(|_| 1),
+        records: count(|file| file.records),
+        bytes: count(|file| file.bytes),
+        unpublished: 0,
+    });
+    for record in chain {
+        let is_published = record.n <= published;
+        files.extend(record.files.into_iter().map(|file| Committed { scope: Arc::clone(&scope), n: record.n, is_published, file }));
+    }
+}
+
+fn check_group(audited: &Audited, scope: &Arc<Scope>, end: Position, audit: &mut Audit) {
+    let of_scope = |partition: &&PartitionInspection| *partition.topic == *scope.topic && partition.partition == scope.partition;
+    if let Some(group) = audited.source.iter().find(of_scope).and_then(|partition| partition.committed)
+        && group > end
+    {
+        audit.findings.push(Finding::GroupAhead { scope: Arc::clone(scope), group, end });
+    }
+}
+
+/// Lengths by bucket and key.
+type Objects<'b> = BTreeMap<(&'b str, &'b str), u64>;
+
+/// Every file of a record: there, as long as it was, the same bytes.
+async fn check_files(audited: &Audited, files: &[Committed], objects: &Objects<'_>, audit: &mut Audit) -> Result<(), ConnectorError> {
+    let mut there = Vec::new();
+    for committed in files {
+        let Committed { scope, n, is_published, file } = committed;
+        let FileEntry { bucket, key, first, last, records, bytes, .. } = file;
+        match objects.get(&(&**bucket, &**key)) {
+            Some(found) if found == bytes => there.push(committed),
+            Some(found) => {
+                let (scope, key) = (Arc::clone(scope), key.as_str().to_owned());
+                audit.findings.push(Finding::ObjectLength { scope, n: *n, key, found: *found, committed: *bytes });
+            }
+            None if *is_published => {
+                let (scope, key) = (Arc::clone(scope), key.as_str().to_owned());
+                audit.findings.push(Finding::ObjectMissing { scope, n: *n, key, first: *first, last: *last, records: *records });
+            }
+            None => {
+                let partition = audit.partitions.iter_mut().find(|partition| partition.scope == *scope);
+                partition.into_iter().for_each(|partition| partition.unpublished += 1);
+            }
+        }
+    }
+    let calls: Vec<_> = there.into_iter().map(|committed| is_changed(audited, committed)).collect();
+    let changed: Vec<Option<Finding>> = stream::iter(calls).buffered(FILES_IN_FLIGHT_MAX).try_collect().await?;
+    audit.findings.extend(changed.into_iter().flatten());
+    Ok(())
+}
+
+/// Compares the store's checksum with that of the parts, where both are known.
+async fn is_changed(audited: &Audited, committed: &Committed) -> Result<Option<Finding>, ConnectorError> {
+    let Committed { scope, n, file, .. } = committed;
+    let Some((store, _)) = audited.outputs.get(&file.bucket) else { return Ok(None) };
+    let Some(stat) = store.stat(&file.key).await? else { return Ok(None) };
+    let differs = matches!((stat.crc64, file.crc64()), (Some(found), Some(committed)) if found != committed);
+    Ok(differs.then(|| Finding::ObjectChanged { scope: Arc::clone(scope), n: *n, key: file.key.as_str().to_owned() }))
+}
+
+/// Objects that no record names.
+async fn check_others(audited: &Audited, files: &[Committed], objects: &Objects<'_>, audit: &mut Audit) -> Result<(), ConnectorError> {
+    let known: BTreeSet<(&str, &str)> = files.iter().map(|committed| (&*committed.file.bucket, &*committed.file.key)).collect();
+    let mut by_bytes: BTreeMap<u64, Vec<&FileEntry>> = BTreeMap::new();
+    files.iter().for_each(|committed| by_bytes.entry(committed.file.bytes).or_default().push(&committed.file));
+    let mut findings = Vec::new();
+    for ((bucket, key), bytes) in objects {
+        if known.contains(&(*bucket, *key)) {
+            continue;
+        }
+        if is_before(audit, key) {
+            audit.objects_before += 1;
+            continue;
+        }
+        let alike = by_bytes.get(bytes).map_or(&[][..], Vec::as_slice);
+        findings.push(match copied(audited, (bucket, key), alike).await? {
+            Some(of) => Finding::ObjectCopy { key: (*key).to_owned(), of: of.key.as_str().to_owned() },
+            None => Finding::ObjectForeign { key: (*key).to_owned() },
+        });
+    }
+    audit.findings.extend(findings);
+    Ok(())
+}
+
+/// Which of these files of the same length an object holds the bytes of.
+async fn copied<'f>(
+    audited: &Audited,
+    (bucket, key): (&str, &str),
+    alike: &[&'f FileEntry],
+) -> Result<Option<&'f FileEntry>, ConnectorError> {
+    let Some((store, _)) = audited.outputs.get(bucket).filter(|_| !alike.is_empty()) else { return Ok(None) };
+    let ours = store.stat(key).await?.and_then(|stat| stat.crc64);
+    for file in alike {
+        let is_copy = match (ours, file.crc64(), audited.outputs.get(&file.bucket)) {
+            (Some(ours), Some(theirs), _) => ours == theirs,
+            (_, _, Some((other, _))) => store.get(key).await? == other.get(&file.key).await?,
+            (_, _, None) => false,
+        };
+        if is_copy {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// An object of a partition whose records of that time were removed as too old.
+fn is_before(audit: &Audit, key: &str) -> bool {
+    audit.partitions.iter().any(|partition| {
+        let PartitionAudit { scope, oldest, start, .. } = partition;
+        oldest.0 > 1 && keys::positions(key, &scope.topic, scope.partition).is_some_and(|(_, last)| last < *start)
+    })
+}
+
+/// Objects below a prefix that are not kpipe's own, with their lengths.
+async fn data_objects(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String, u64)>, ConnectorError> {
+    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+    let mut objects = all(store, &prefix).await?;
+    objects.retain(|(key, _)| !key.split('/').any(|part| part == RESERVED_FOLDER));
+    Ok(objects)
+}
+
+/// Every object below a prefix.
+async fn all(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String, u64)>, ConnectorError> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = store.list(prefix, &after, PAGE).await?;
+        let is_last = page.len() < PAGE;
+        found.extend(page.into_iter().map(|listed| (listed.key, listed.bytes)));
+        match found.last() {
+            Some((key, _)) if !is_last => after.clone_from(key),
+            _ => return Ok(found),
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The protocol over stores: takes partitions over, makes sets count, and keeps the head of each ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OnceCell;
+
+use super::claim::claim;
+use super::keys::Scope;
+use super::machine::{Answer, Ask, Machine, MachineError, Step};
+use super::probe::{Conditional, probe};
+use super::record::{FileEntry, Kind, Marks, Record, RecordError, RecordNumber};
+use super::sweep;
+use crate::connector::{Assigned, FileStore, IfExists};
+use crate::error::{ConnectorError, ErrorKind, Retry};
+use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_LOOK_EVERY, LEDGER_TRIM_EVERY};
+use crate::path::Fence;
+use crate::position::{Delta, PartitionId, Position};
+use crate::retry::Retries;
+
+/// Where a pipeline's ledger lies and what its files go into.
+pub(crate) struct Place {
+    /// The store of the ledger.
+    pub(crate) store: Arc<dyn FileStore>,
+    /// Stores of files, by bucket.
+    pub(crate) buckets: BTreeMap<String, Arc<dyn FileStore>>,
+    /// Every bucket and prefix that files are written below.
+    pub(crate) outputs: BTreeSet<(String, String)>,
+    /// The prefix of the ledger.
+    pub(crate) prefix: Arc<str>,
+    /// The pipeline.
+    pub(crate) pipeline: Arc<str>,
+    /// Its plan, as a hash.
+    pub(crate) plan: String,
+}
+
+/// Keeps the ledgers of a task's partitions.
+pub(crate) struct Keeper {
+    place: Place,
+    retries: Arc<Retries>,
+    held: Mutex<BTreeMap<PartitionId, Held>>,
+    conditional: OnceCell<()>,
+    claimed: Mutex<BTreeSet<Arc<str>>>,
+}
+
+/// A partition that was taken over.
+#[derive(Clone, Debug)]
+struct Held {
+    scope: Scope,
+    owner: String,
+    head: Arc<Record>,
+    /// When the store last answered about this ledger.
+    seen: Duration,
+}
+
+/// Where a partition that was taken over is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The first position that does not count.
+    pub(crate) start: Position,
+    /// Where the source says that it stands, if that is another place.
+    pub(crate) differs: Option<Position>,
+}
+
+/// A set that does not count.
+#[derive(Debug)]
+pub(crate) enum NotCommitted {
+    /// It never will: another worker wrote the record of its number.
+    Never(ConnectorError),
+    /// Perhaps it does, or will: the record may be there although no answer said so. Its uploads must stay.
+    Unknown(ConnectorError),
+}
+
+impl From<ConnectorError> for NotCommitted {
+    fn from(error: ConnectorError) -> Self {
+        Self::Unknown(error)
+    }
+}
+
+impl Keeper {
+    pub(crate) fn new(place: Place, retries: Arc<Retries>) -> Self {
+        Self { place, retries, held: Mutex::default(), conditional: OnceCell::new(), claimed: Mutex::default() }
+    }
+
+    /// Takes a partition over: completes what its last owner committed, and fences that owner. Nothing that it still does counts from here on.
+    pub(crate) async fn acquire(&self, assigned: &Assigned, fence: &Fence) -> Result<Taken, ConnectorError> {
+        self.conditional.get_or_try_init(|| self.check_store(fence)).await?;
+        self.claim(&assigned.topic, fence).await?;
+        let scope = self.scope(assigned);
+        let owner = self.random_word();
+        let advised = assigned.start.unwrap_or(Position(0));
+        let (machine, first) = Machine::acquire(advised, self.marks(&owner, RecordNumber::NONE, "assigned"));
+        let head = self.run(&scope, fence, machine, first).await?;
+        if head.n == RecordNumber(1) {
+            self.check_identity(&scope, fence).await?;
+        }
+        let taken = taken(&self.place, &scope, &head, assigned.committed)?;
+        let held = Held { scope, owner, head, seen: self.retries.env.clock.monotonic() };
+        self.lock().insert(assigned.id, held);
+        Ok(taken)
+    }
+
+    /// Removes uploads that nobody can complete any more: of partitions that this task has taken over, begun before that.
+    pub(crate) async fn sweep(&self, fence: &Fence) -> Result<usize, ConnectorError> {
+        let held: Vec<Held> = self.lock().values().cloned().collect();
+        let mut owned = Vec::with_capacity(held.len());
+        for Held { scope, head, .. } in &held {
+            let key = scope.key(head.n);
+            // A commit may have come since: then there is no fence to compare with, and the next owner sweeps.
+            if let Some(stat) = self.retries.run(fence, || self.place.store.stat(&key)).await?.filter(|_| head.kind == Kind::Fence) {
+                owned.push(sweep::Owned { topic: Arc::clone(&scope.topic), partition: scope.partition, since_ms: stat.modified_ms });
+            }
+        }
+        let mut removed = 0;
+        for (bucket, prefix) in &self.place.outputs {
+            let Some(store) = self.place.buckets.get(bucket) else { continue };
+            removed += sweep::uploads(store.as_ref(), prefix, &owned, fence, &self.retries).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Makes a set count, then visible. In the moment in which this returns, both are done.
+    pub(crate) async fn commit(
+        &self,
+        partition: PartitionId,
+        delta: Delta,
+        files: Vec<FileEntry>,
+        reason: &str,
+        fence: &Fence,
+    ) -> Result<(), NotCommitted> {
+        let Some(Held { scope, owner, head, seen }) = self.lock().get(&partition).cloned() else {
+            let message = format!("a set of {partition:?}, which was not taken over");
+            return Err(ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen).into());
+        };
+        if self.retries.env.clock.monotonic().saturating_sub(seen) > LEDGER_LOOK_EVERY {
+            self.look(&scope, &head, fence).await?;
+        }
+        let marks = self.marks(&owner, head.n, reason);
+        let (machine, first) = Machine::commit(&head, delta, files, marks).map_err(|error| self.failed(&scope, error))?;
+        let head = match self.run(&scope, fence, machine, first).await {
+            Err(error) if error.kind == ErrorKind::Fenced && error.retry == Retry::Reopen => return Err(NotCommitted::Never(error)),
+            head => head?,
+        };
+        let n = head.n;
+        if let Some(held) = self.lock().get_mut(&partition) {
+            (held.head, held.seen) = (head, self.retries.env.clock.monotonic());
+        }
+        if n.0 % LEDGER_TRIM_EVERY == 0
+            && let Err(error) = sweep::records(self.place.store.as_ref(), &scope, n).await
+        {
+            tracing::warn!(%error, %scope, "old ledger records are still there");
+        }
+        Ok(())
+    }
+
+    /// A partition is not this task's any more.
+    pub(crate) fn release(&self, partition: PartitionId) {
+        self.lock().remove(&partition);
+    }
+
+    /// A ledger that was not looked at for long is listed first: numbers that were removed as too old must not be written again.
+    async fn look(&self, scope: &Scope, head: &Record, fence: &Fence) -> Result<(), ConnectorError> {
+        match self.newest(scope, fence).await? {
+            Some(n) if n <= head.n => Ok(()),
+            Some(n) => Err(self.failed(scope, MachineError::Fenced { n, owner: "?".to_owned() })),
+            None => Err(self.failed(scope, MachineError::Missing(head.n))),
+        }
+    }
+
+    async fn run(&self, scope: &Scope, fence: &Fence, mut machine: Machine, first: Ask) -> Result<Arc<Record>, ConnectorError> {
+        let mut ask = first;
+        loop {
+            let answer = self.answer(scope, fence, ask).await?;
+            match machine.next(answer).map_err(|error| self.failed(scope, error))? {
+                Step::Ask(next) => ask = next,
+                Step::Done(head) => return Ok(head),
+            }
+        }
+    }
+
+    async fn answer(&self, scope: &Scope, fence: &Fence, ask: Ask) -> Result<Answer, ConnectorError> {
+        Ok(match ask {
+            Ask::Newest => Answer::Newest(self.newest(scope, fence).await?),
+            Ask::Read(n) => Answer::Record(self.read(scope, n, fence).await?.map(Arc::new)),
+            Ask::Write(record) => {
+                let bytes = Bytes::from(record.to_bytes().map_err(|error| self.unreadable(scope, record.n, &error))?);
+                let key = scope.key(record.n);
+                Answer::Written(self.retries.run(fence, || self.place.store.create(&key, bytes.clone())).await?)
+            }
+            Ask::Publish(record) => {
+                self.publish(scope, &record, fence).await?;
+                Answer::Published
+            }
+        })
+    }
+
+    async fn newest(&self, scope: &Scope, fence: &Fence) -> Result<Option<RecordNumber>, ConnectorError> {
+        let folder = scope.folder();
+        let listed = self.retries.run(fence, || self.place.store.list(&folder, "", 1)).await?;
+        let Some(first) = listed.first() else { return Ok(None) };
+        match scope.number(&first.key) {
+            Some(n) => Ok(Some(n)),
+            None => {
+                let message = format!("{}: {} lies among the ledger's records and is none", self.place.store.place(), first.key);
+                Err(ConnectorError::new(ErrorKind::Fenced, message).help("move it away, and start again"))
+            }
+        }
+    }
+
+    async fn read(&self, scope: &Scope, n: RecordNumber, fence: &Fence) -> Result<Option<Record>, ConnectorError> {
+        let key = scope.key(n);
+        let bytes = self.retries.run(fence, || self.place.store.get(&key)).await?;
+        bytes.map(|bytes| Record::from_bytes(n, &bytes)).transpose().map_err(|error| self.unreadable(scope, n, &error))
+    }
+
+    /// Completes the uploads of a record that is written.
+    async fn publish(&self, scope: &Scope, record: &Record, fence: &Fence) -> Result<(), ConnectorError> {
+        let calls: Vec<_> = record.files.iter().map(|file| self.publish_file(scope, record, file, fence)).collect();
+        stream::iter(calls).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect::<Vec<()>>().await.map(drop)
+    }
+
+    async fn publish_file(&self, scope: &Scope, record: &Record, file: &FileEntry, fence: &Fence) -> Result<(), ConnectorError> {
+        let Some(store) = self.place.buckets.get(&file.bucket) else {
+            let message =
+                format!("{scope}: record {} of the ledger names bucket \"{}\", which no statement writes to", record.n, file.bucket);
+            return Err(ConnectorError::new(ErrorKind::Fenced, message)
+                .help("run the plan before once more with `--until-caught-up`, so that it completes what it committed"));
+        };
+        let completed = self.retries.run(fence, || store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep)).await;
+        match completed {
+            Ok(_) => Ok(()),
+            // Trying again cannot bring it back: it has to be said.
+            Err(error) if error.kind == ErrorKind::Missing => {
+                let FileEntry { key, first, last, .. } = file;
+                let message = format!(
+                    "{scope}: the upload of {key} (positions {first} to {last}), which record {} of the ledger committed, was removed before it was \
+                     completed: {error}",
+                    record.n
+                );
+                let help = "`kpipe offsets reset` to the first of these positions reads them again; look for a lifecycle rule that aborts \
+                            uploads after less than a week";
+                Err(ConnectorError::new(ErrorKind::Fenced, message).help(help))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn check_store(&self, fence: &Fence) -> Result<(), ConnectorError> {
+        let nonce = self.random_word();
+        let place = &self.place;
+        match self.retries.run(fence, || probe(place.store.as_ref(), &place.prefix, &nonce)).await? {
+            Conditional::Honoured => Ok(()),
+            Conditional::Ignored => {
+                let message = format!("{} ignores `If-None-Match`: a ledger there would lose records", place.store.place());
+                let help =
+                    "write `commit: { protocol: deterministic }`, which is at least once, or use a store that honours conditional writes";
+                Err(ConnectorError::new(ErrorKind::Invalid, message).help(help))
+            }
+        }
+    }
+
+    async fn claim(&self, topic: &Arc<str>, fence: &Fence) -> Result<(), ConnectorError> {
+        if self.claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(topic) {
+            return Ok(());
+        }
+        for (bucket, prefix) in &self.place.outputs {
+            if let Some(store) = self.place.buckets.get(bucket) {
+                self.retries.run(fence, || claim(store.as_ref(), prefix, topic, &self.place.pipeline)).await?;
+            }
+        }
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(topic));
+        Ok(())
+    }
+
+    /// A new ledger of a topic that has one under another identity: the topic was created anew.
+    async fn check_identity(&self, scope: &Scope, fence: &Fence) -> Result<(), ConnectorError> {
+        let folder = scope.topic_folder();
+        let mut after = String::new();
+        loop {
+            let listed = self.retries.run(fence, || self.place.store.list(&folder, &after, 1)).await?;
+            let Some(first) = listed.first() else { return Ok(()) };
+            let identity = first.key[folder.len()..].split('/').next().unwrap_or_default().to_owned();
+            if identity != *scope.identity {
+                let message = format!("{scope}: the topic was created anew: its id is {}, the ledger knows {identity}", scope.identity);
+                let help = "its offsets start again, so names would collide: write below another `prefix`, or under another pipeline name";
+                return Err(ConnectorError::new(ErrorKind::Fenced, message).help(help));
+            }
+            // The character behind `/` skips this identity's whole folder.
+            after = format!("{folder}{identity}0");
+        }
+    }
+
+    fn scope(&self, assigned: &Assigned) -> Scope {
+        Scope {
+            prefix: Arc::clone(&self.place.prefix),
+            pipeline: Arc::clone(&self.place.pipeline),
+            topic: Arc::clone(&assigned.topic),
+            identity: Arc::clone(&assigned.identity),
+            partition: assigned.partition,
+        }
+    }
+
+    fn marks(&self, owner: &str, completed_through: RecordNumber, reason: &str) -> Marks {
+        Marks {
+            owner: owner.to_owned(),
+            nonce: self.random_word(),
+            plan: self.place.plan.clone(),
+            reason: reason.to_owned(),
+            completed_through,
+        }
+    }
+
+    fn random_word(&self) -> String {
+        let random = &self.retries.env.random;
+        format!("{:016x}{:016x}", random.next(), random.next())
+    }
+
+    fn unreadable(&self, scope: &Scope, n: RecordNumber, error: &RecordError) -> ConnectorError {
+        let message = format!("{}: {}: {error}", self.place.store.place(), scope.key(n));
+        ConnectorError::new(ErrorKind::Fenced, message).help("`kpipe ledger show` says what the records around it hold")
+    }
+
+    fn failed(&self, scope: &Scope, error: MachineError) -> ConnectorError {
+        let message = format!("{scope}: {error}");
+        match error {
+            // The group decides who has it: this worker joins again, and takes it over if it is its own.
+            MachineError::Fenced { .. } => ConnectorError::new(ErrorKind::Fenced, message).retry(Retry::Reopen),
+            MachineError::Overlap { .. } | MachineError::OutOfTurn => ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen),
+            MachineError::Missing(_) | MachineError::Broken { .. } => ConnectorError::new(ErrorKind::Fenced, message)
+                .help("somebody changed the ledger by hand: `kpipe verify` says what is there and what is missing"),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PartitionId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where to read from, and whether the source thinks otherwise.
+fn taken(place: &Place, scope: &Scope, head: &Record, committed: Option<Position>) -> Result<Taken, ConnectorError> {
+    match committed {
+        // The group only ever hears what a record says: it cannot be ahead by itself.
+        Some(committed) if committed > head.end && !head.is_reset() => {
+            let message = format!(
+                "{scope}: the group stands at {committed}, but the ledger below \"{}\" of {} ends at {}",
+                place.prefix,
+                place.store.place(),
+                head.end
+            );
+            let help = "somebody moved the group or removed ledger records: `kpipe offsets reset` says which of the two counts";
+            Err(ConnectorError::new(ErrorKind::Fenced, message).help(help))
+        }
+        committed => Ok(Taken { start: head.end, differs: committed.filter(|committed| *committed != head.end) }),
+    }
+}

@@ -1,0 +1,36 @@
+//! The ledger: the commit log of a pipeline's files, in the store itself. It makes every record be in exactly one visible object, whenever
+//! files are closed and however records are spread over them.
+//!
+//! For each source partition there is a row of numbered objects, each written once (`If-None-Match: *`) and never changed. A set of files
+//! is uploaded first, as multipart uploads that nobody sees; then one record names them all, with the positions that they cover. From the
+//! moment that this record is there the set counts: whoever reads the ledger next completes what is not visible yet. Where to go on is
+//! what the newest record says; the offsets of the consumer group are advice.
+//!
+//! | file | what |
+//! |---|---|
+//! | `record.rs` | a record, as it is written |
+//! | `keys.rs` | where the objects lie |
+//! | `machine.rs` | the protocol without its IO |
+//! | `keeper.rs` | the protocol over stores: taking partitions over, committing sets |
+//! | `probe.rs` | whether a store keeps the promise that all of this rests on |
+//! | `claim.rs` | one pipeline a topic and prefix |
+//! | `audit.rs` | whether everything fits: `kpipe verify` |
+//! | `reset.rs` | a position moved by hand: `kpipe offsets reset` |
+//! | `sweep.rs` | uploads that nobody will complete, records that nobody will read |
+
+pub mod audit;
+mod claim;
+mod keeper;
+pub mod keys;
+pub(crate) mod machine;
+mod probe;
+pub mod record;
+pub mod reset;
+mod sweep;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use keeper::{Keeper, NotCommitted, Place, Taken};
+pub use keys::Scope;
+pub use probe::{Conditional, probe};
+pub use record::{FileEntry, Kind, Record, RecordNumber};

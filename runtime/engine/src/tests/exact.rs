@@ -1,0 +1,141 @@
+//! The ledger under crashes at any call: every record is in exactly one visible object, and no object ever changes.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::crashes::{fill, visible};
+use super::*;
+use crate::env::Random;
+use crate::error::ErrorKind;
+use crate::memory::{Fault, Op, What, When};
+
+/// Files by the clock, in folders, with a ledger.
+pub(super) fn ledger_case(name: &str, seed: u64) -> Case {
+    let mut case = Case::new(name, seed);
+    case.pipeline.commit = CommitProtocol::Ledger;
+    case.flush().records = Some(40 + seed % 90);
+    case.flush().interval_ms = 1_000 + 500 * (seed % 7);
+    case
+}
+
+/// What is not the ledger's own.
+fn data(case: &Case) -> BTreeMap<String, Bytes> {
+    case.world.objects().into_iter().filter(|(key, _)| !key.contains("/.kpipe/")).collect()
+}
+
+/// Every wanted record once, and nothing else.
+fn assert_exact(case: &Case, good: &BTreeSet<usize>, seed: u64) {
+    let visible = visible(case);
+    let twice: Vec<_> = visible.iter().filter(|(_, count)| **count != 1).collect();
+    assert!(twice.is_empty(), "seed {seed}: {twice:?}");
+    let there: BTreeSet<usize> = visible.into_keys().collect();
+    let lost: Vec<_> = good.difference(&there).collect();
+    assert!(lost.is_empty() && there.is_subset(good), "seed {seed}: lost {lost:?}");
+}
+
+/// A run to the end.
+fn finish(case: &mut Case) {
+    let ran = case.run();
+    assert!(!ran.timed_out && ran.error().is_none(), "{:?}", ran.error());
+}
+
+/// Crashes at points from the seed, then a run to the end.
+fn survive(case: &mut Case, seed: u64) -> usize {
+    let random = Random::seeded(seed);
+    let good = fill(case);
+    let (mut crashes, mut seen) = (0, BTreeMap::new());
+    for round in 0..8 {
+        if round < 7 {
+            case.world.crash_at_call(1 + random.below(90), random.below(2) == 0);
+        }
+        // Another rotation each time: boundaries are no function of the data.
+        case.flush().records = Some(20 + random.below(120));
+        let ran = case.run();
+        assert!(!ran.timed_out, "seed {seed}: did not end");
+        for (key, bytes) in data(case) {
+            assert_eq!(seen.entry(key.clone()).or_insert_with(|| bytes.clone()), &bytes, "seed {seed}: {key} changed");
+        }
+        match ran.error() {
+            None => break,
+            Some(error) if error.message == "memory: the process crashed" => crashes += 1,
+            Some(error) => panic!("seed {seed}: {error}"),
+        }
+    }
+    assert_exact(case, &good, seed);
+    assert!(seen.keys().all(|key| data(case).contains_key(key)), "seed {seed}: an object is gone");
+    crashes
+}
+
+#[test]
+fn crashes_at_any_call_leave_every_record_once() {
+    let crashes: usize = (0..80).map(|seed| survive(&mut ledger_case(&format!("exact-{seed}"), seed), seed)).sum();
+    assert!(crashes > 200, "only {crashes} crashes in 80 runs");
+}
+
+#[test]
+fn lost_answers_leave_every_record_once() {
+    for seed in 0..30 {
+        let mut case = ledger_case(&format!("exact-answers-{seed}"), seed);
+        let random = Random::seeded(seed);
+        for op in [Op::Create, Op::Complete, Op::Begin, Op::Part, Op::List, Op::Get] {
+            for _ in 0..3 {
+                let away = ConnectorError::new(ErrorKind::Unreachable, "memory: no answer");
+                let what = if random.below(2) == 0 { What::LoseAnswer(away) } else { What::Fail(away) };
+                case.world.fault(Fault { op, when: When::Nth(1 + random.below(12)), what });
+            }
+        }
+        survive(&mut case, seed);
+    }
+}
+
+#[test]
+fn offsets_that_are_gone_are_no_loss_and_no_repetition() {
+    let mut case = ledger_case("exact-offsets", 3);
+    let good = fill(&mut case);
+    finish(&mut case);
+    assert_exact(&case, &good, 3);
+    case.world.forget_group(&case.pipeline.name);
+    finish(&mut case);
+    assert_exact(&case, &good, 3);
+}
+
+#[test]
+fn a_store_that_overwrites_is_refused() {
+    let mut case = ledger_case("exact-ignores", 3);
+    fill(&mut case);
+    case.world.ignore_create_only(true);
+    let ran = case.run();
+    let error = ran.error().expect("it must not run");
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.message.ends_with("ignores `If-None-Match`: a ledger there would lose records"), "{error}");
+    assert!(data(&case).is_empty());
+}
+
+#[test]
+fn a_group_ahead_of_its_ledger_is_said() {
+    let mut case = ledger_case("exact-ahead", 3);
+    fill(&mut case);
+    finish(&mut case);
+    let newest = case.world.objects().into_keys().find(|key| key.contains("/ledger/v1/orders/-/0/")).expect("a record");
+    case.world.remove_object(&newest);
+    let ran = case.run();
+    let error = ran.error().expect("the ledger is short of a record");
+    assert_eq!(error.kind, ErrorKind::Fenced);
+    assert!(error.message.contains("orders[0]: the group stands at 350, but the ledger below \"o\""), "{error}");
+}
+
+#[test]
+fn an_upload_that_somebody_removed_is_said_and_nothing_is_skipped() {
+    let mut case = ledger_case("exact-removed", 3);
+    fill(&mut case);
+    // The process dies between the record and the first of its files.
+    case.world.fault(Fault { op: Op::Complete, when: When::Nth(1), what: What::Crash });
+    assert!(case.run().error().is_some());
+    case.world.abort_uploads();
+    let ran = case.run();
+    let error = ran.error().expect("a committed file cannot be completed");
+    assert_eq!(error.kind, ErrorKind::Fenced);
+    assert!(error.message.contains("was removed before it was completed"), "{error}");
+    assert!(error.help.as_ref().is_some_and(|help| help.contains("kpipe offsets reset")));
+}
