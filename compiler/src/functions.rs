@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn texts_that_are_written_out_are_what_they_have_to_be() {
         for (written, right) in [
-            (Written::TimePattern, "QQQ yyyy"),
+            (Written::TimePattern, "Q yyyy"),
             (Written::TimeToRead, "dd.MM.yyyy HH:mm"),
             (Written::Zone, "Europe/Berlin"),
             (Written::Regex, "(a|b)*"),

@@ -14,6 +14,8 @@ mod mutations;
 mod random;
 #[path = "golden/rows.rs"]
 mod rows;
+#[path = "language/rows_of_cases.rs"]
+mod rows_of_cases;
 #[path = "language/verdict.rs"]
 mod verdict;
 #[path = "golden/world.rs"]

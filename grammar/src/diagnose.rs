@@ -161,9 +161,16 @@ impl Stop<'_> {
         Some(SyntaxError::Expected { expected, found: shown(text), span: token.span, help: Some(help) })
     }
 
-    /// A clause that ends before its value.
+    /// A clause that ends before its value; in `CLUSTERBY INTO 5 BUCKETS` the fields are missing.
     fn missing_value(&self) -> Option<SyntaxError> {
         let tokens = self.clause.tokens;
+        if self.rule == Rule::option_buckets
+            && let Some(into) = tokens.get(1).filter(|word| word.is_word(self.clause.source, "INTO"))
+        {
+            let (expected, found) = ("a field".to_owned(), shown(self.text(*into)));
+            let clause = self.clause.keyword.text();
+            return Some(SyntaxError::MissingValue { clause, expected, found, span: self.clause.keyword_span() });
+        }
         let given = tokens.iter().skip(1).filter(|token| token.kind != TokenKind::Equals).count();
         if self.token().is_some_and(|token| token.kind != TokenKind::Equals) {
             return None;
@@ -192,11 +199,16 @@ impl Stop<'_> {
         if line.chars().count() > EXCERPT_CHARS_MAX { " ...".to_owned() } else { format!(" {}", line.trim_end()) }
     }
 
-    /// `FROM *`, `FROM domain-.*`: the whole name belongs into back-ticks.
+    /// `FROM *`, `FROM domain-.*`, `FROM a%b`: the whole name belongs into back-ticks.
     fn starred_name(&self) -> Option<SyntaxError> {
         let is_name = matches!(self.clause.keyword, Keyword::Write | Keyword::From);
-        self.token().filter(|token| is_name && token.kind == TokenKind::Star)?;
         let tokens = self.clause.tokens;
+        let is_odd = |token: &Token| match token.kind {
+            TokenKind::Star => true,
+            TokenKind::Operator => self.at > 1 && tokens[self.at - 1].touches(*token),
+            _ => false,
+        };
+        self.token().filter(|token| is_name && is_odd(token))?;
         let (mut first, mut last) = (self.at, self.at);
         while first > 1 && tokens[first - 1].touches(tokens[first]) {
             first -= 1;

@@ -110,7 +110,7 @@ fn split_at_writes<'s>(source: &str, tokens: &[Token], segments: &'s [Segment], 
 
 /// Reads the clauses of one statement.
 fn one(source: &str, tokens: &[Token], segments: &[Segment], report: &mut Report) -> Option<Statement> {
-    let before = report.errors.len();
+    let (before, warned) = (report.errors.len(), report.warnings.len());
     let mut clauses = Clauses::default();
     let mut seen: Vec<(Keyword, Span)> = Vec::new();
     let end = segments.last()?.end;
@@ -129,6 +129,9 @@ fn one(source: &str, tokens: &[Token], segments: &[Segment], report: &mut Report
         }
         seen.push((keyword, clause.keyword_span()));
     }
+    if seen.iter().all(|(keyword, _)| *keyword != Keyword::Properties) {
+        offer_properties(&mut report.warnings[warned..]);
+    }
     if report.errors.len() == before {
         check_core(&seen, span_of(&tokens[..end]), report);
     }
@@ -137,6 +140,17 @@ fn one(source: &str, tokens: &[Token], segments: &[Segment], report: &mut Report
     }
     let span = span_of(&tokens[segments.first()?.first..end]);
     build(span, clauses)
+}
+
+/// One deprecated clause of a statement without PROPERTIES can be replaced by them as it stands; two would make two.
+fn offer_properties(warnings: &mut [SyntaxWarning]) {
+    let deprecated = warnings.iter_mut().filter_map(|warning| match warning {
+        SyntaxWarning::DeprecatedClause { is_alone, .. } => Some(is_alone),
+        _ => None,
+    });
+    if let [only] = &mut deprecated.collect::<Vec<_>>()[..] {
+        **only = true;
+    }
 }
 
 fn repeated(other: Keyword, first: Span, clause: &Clause<'_>) -> SyntaxError {
@@ -207,6 +221,35 @@ fn build(span: Span, clauses: Clauses) -> Option<Statement> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{codes, statement, with};
+
+    #[test]
+    fn a_deprecated_clause_alone_has_a_fix() {
+        let fixes = |text: &str| crate::parse(text).warnings.iter().filter_map(|warning| warning.fix()).collect::<Vec<_>>();
+        let text = "INSERT INTO t SELECT * FROM s WITH_FLUSH_COUNT = 5000 LIMIT 5";
+        let [fix] = &fixes(text)[..] else { panic!("one fix") };
+        assert_eq!((fix.span.text(text), fix.replacement.as_str()), ("WITH_FLUSH_COUNT = 5000", "PROPERTIES('flush.count'=5000)"));
+        assert!(fixes("INSERT INTO t SELECT * FROM s WITH_FLUSH_COUNT = 5 WITH_FLUSH_SIZE = 6").is_empty(), "two of them");
+        assert!(fixes("INSERT INTO t SELECT * FROM s WITH_FLUSH_COUNT = 5 PROPERTIES(a=1)").is_empty(), "there is one already");
+    }
+
+    #[test]
+    fn mistakes_of_older_clauses_say_what_is_missing() {
+        let said = |text: &str| crate::parse(text).errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let clause = |clause: &str| said(&format!("INSERT INTO t SELECT * FROM s {clause}"));
+        assert_eq!(clause("CLUSTERBY INTO 5 BUCKETS"), "`CLUSTERBY` has no value: expected a field, found `INTO`");
+        assert_eq!(clause("DISTRIBUTEBY a INTO 0 BUCKETS"), "the number of buckets must be at least 1");
+        assert_eq!(clause("SAMPLE 0 EVERY 1"), "each number of SAMPLE must be at least 1");
+    }
+
+    #[test]
+    fn a_name_with_signs_of_expressions_goes_in_back_ticks() {
+        for (text, fixed) in
+            [("SELECT * FROM a%b", "SELECT * FROM `a%b`"), ("INSERT INTO x<y> SELECT * FROM s", "INSERT INTO `x<y>` SELECT * FROM s")]
+        {
+            let fix = crate::parse(text).errors[0].fix().unwrap();
+            assert_eq!(format!("{}{}{}", &text[..fix.span.start], fix.replacement, &text[fix.span.end..]), fixed);
+        }
+    }
 
     #[test]
     fn clauses_stand_in_any_order() {

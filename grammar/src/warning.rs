@@ -31,6 +31,8 @@ pub enum SyntaxWarning {
         /// The clause.
         #[label("replaced by {replacement}")]
         span: Span,
+        /// True if the replacement can stand in its place: no other clause of the statement is or becomes PROPERTIES.
+        is_alone: bool,
     },
     /// `_.topic`.
     #[error("`{old}` is the old spelling of a metadata column")]
@@ -75,7 +77,9 @@ impl SyntaxWarning {
             | SyntaxWarning::OperatorInName { word, span }
             | SyntaxWarning::CommentAsName { word, span } => Some(Fix { span: *span, replacement: format!("`{word}`") }),
             SyntaxWarning::OldMetadata { new, span, .. } => Some(Fix { span: *span, replacement: new.clone() }),
-            SyntaxWarning::DeprecatedClause { .. } => None,
+            SyntaxWarning::DeprecatedClause { replacement, span, is_alone, .. } => {
+                is_alone.then(|| Fix { span: *span, replacement: replacement.clone() })
+            }
         }
     }
 

@@ -851,7 +851,7 @@ fn sample_zero() {
     check(
         "INSERT INTO a SELECT * FROM b SAMPLE 0 EVERY a91",
         r##"
-        KP0117 SAMPLE must be at least 1
+        KP0117 each number of SAMPLE must be at least 1
           37 "0" too small
         "##,
     );

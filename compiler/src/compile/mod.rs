@@ -41,7 +41,7 @@ pub fn compile(sources: &Sources, catalog: &Catalog, lookups: &dyn Lookups, mode
     for root in &roots {
         let before = context.report.entries().len();
         let draft = context.document(&root.node, &shared);
-        let failed = root.file_failed || has_error(&context.report.entries()[before..]);
+        let failed = root.file_failed || draft.is_incomplete || has_error(&context.report.entries()[before..]);
         drafts.push((draft, failed));
     }
     let names: Vec<&Located<String>> = drafts.iter().filter_map(|(draft, _)| draft.name.as_ref()).collect();

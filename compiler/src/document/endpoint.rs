@@ -319,11 +319,15 @@ impl<'a> Context<'a> {
                 None => reader.missing(self, spec),
             }
         }
+        reader.check_pairs(self);
         let document = reader.document;
         self.check_plaintext(&document, here.specs);
         document
     }
 }
+
+/// Options of which one says nothing without the other.
+const PAIRS: &[(&str, &str)] = &[("tls.cert", "tls.key"), ("credentials.access_key", "credentials.secret_key")];
 
 /// Options of one endpoint on their way from nodes to values.
 struct OptionReader<'c, 'n> {
@@ -409,6 +413,22 @@ impl<'c, 'n> OptionReader<'c, 'n> {
             (Some(OptionValue::Map(map)), OptionValue::Map(more)) => map.extend(more),
             (_, value) => {
                 self.document.options.0.insert(path.to_owned(), value);
+            }
+        }
+    }
+
+    /// Says which half of a pair is missing.
+    fn check_pairs(&self, context: &mut Context<'_>) {
+        let document = &self.document;
+        let is_said = |path: &str| document.places.contains_key(path) || document.absent.contains(path);
+        for (first, second) in PAIRS {
+            let known = self.chosen.specs().iter().any(|spec| spec.path == *second);
+            for (one, other) in [(first, second), (second, first)] {
+                let Some(place) = document.places.get(*one).filter(|_| known && !is_said(other)) else { continue };
+                let (parent, key) = other.rsplit_once('.').unwrap_or(("", other));
+                let parent = format!("`{}`", join(&self.chosen.base, parent));
+                let help = format!("`{one}` and `{other}` go together");
+                context.error(place.key, DocumentError::MissingKey { key: key.to_owned(), parent, span: place.key.span, help });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A tree to a document.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kpipe_grammar::span::Span;
@@ -27,6 +28,8 @@ pub(crate) struct Draft {
     pub(crate) kcql: Option<KcqlText>,
     /// All of it, if nothing that must be there is missing.
     pub(crate) document: Option<Document>,
+    /// True if a value of the document itself is wrong or not known: it is looked through for more mistakes, and no pipeline comes of it.
+    pub(crate) is_incomplete: bool,
 }
 
 const DELIVERY: &[&str] = &["at_most_once", "at_least_once", "exactly_once"];
@@ -104,11 +107,19 @@ fn spec(path: &str) -> &'static OptionSpec {
     KEYS.iter().find(|spec| spec.path == path).unwrap_or(&KEYS[0])
 }
 
+impl ErrorsDoc {
+    /// What holds where the file says nothing.
+    fn unsaid() -> Self {
+        let (retry_timeout_ms, retry_delay_max_ms) = (None, RETRY_DELAY_MAX_MS);
+        Self { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms, retry_delay_max_ms, places: BTreeMap::new() }
+    }
+}
+
 impl<'a> Context<'a> {
     /// Reads one document.
     pub(crate) fn document<'n>(&mut self, root: &'n Node, shared: &Shared<'n>) -> Draft {
         self.home = Some(root.at.file);
-        let nothing = Draft { name: None, kcql: None, document: None };
+        let nothing = Draft { name: None, kcql: None, document: None, is_incomplete: true };
         let Value::Mapping(entries) = &root.value else {
             let at = root.place();
             let end = self.sources.text(at).find('\n').map_or(at.span.end, |length| at.span.start + length);
@@ -137,14 +148,17 @@ impl<'a> Context<'a> {
         let delivery = self.delivery(&keys);
         let errors = self.errors(&keys, shared);
         let endpoints = chosen.each_ref().map(|chosen| chosen.as_ref().map(|chosen| self.endpoint(chosen, &homes, shared)));
-        let document = match (name.clone(), kcql.clone(), delivery, errors, endpoints) {
+        let is_incomplete = delivery.is_err() || errors.is_err();
+        let delivery = delivery.unwrap_or_default();
+        let errors = errors.unwrap_or_else(|Absent| ErrorsDoc::unsaid());
+        let document = match (name.clone(), kcql.clone(), endpoints) {
             // A misspelt key is a value that nobody knows: what follows from its default would be a second error of one mistake.
-            (Some(name), Some(kcql), Ok(delivery), Ok(errors), [Some(source), Some(sink)]) if meant.is_empty() => {
+            (Some(name), Some(kcql), [Some(source), Some(sink)]) if meant.is_empty() => {
                 Some(Document { name, delivery, source, sink, kcql, errors })
             }
             _ => None,
         };
-        Draft { name, kcql, document }
+        Draft { name, kcql, document, is_incomplete }
     }
 
     /// The keys of the pipeline's file and of the profile, the last one counts.

@@ -149,7 +149,8 @@ fn route(scope: &mut Scope<'_>, statement: &Statement, flushes: &mut properties:
             let written = store_as::format(scope, store_as.as_ref());
             let partition = partition_by::partition(scope, &mut row, partition_by.as_ref(), &properties);
             let (written, partition) = (written?, partition?);
-            partition_by::check_dates(scope, scope.at(partition_by.as_ref().map_or(target_clause?.span, |clause| clause.span)), &partition);
+            let folders_at = scope.at(partition_by.as_ref().map_or(target_clause?.span, |clause| clause.span));
+            partition_by::check(scope, folders_at, target.as_ref(), &partition);
             store_as::check_fits(scope, &written, &row, project.as_ref()?.as_deref());
             let naming = scope.naming();
             match target? {

@@ -26,11 +26,17 @@ pub(super) enum OptionError {
         help: String,
     },
     /// `BATCH`, `TTL`.
-    #[error("{clause} is a clause of KCQL, but not supported yet")]
-    #[diagnostic(code(KP0310), help("remove it: nothing in this pipeline would honour it"))]
+    #[error("{clause} is a clause of KCQL that neither `{source_name}` nor `{sink_name}` honours")]
+    #[diagnostic(code(KP0310), help("{help}"))]
     NotYet {
         /// The keyword.
         clause: &'static str,
+        /// The connectors.
+        source_name: &'static str,
+        /// The other one.
+        sink_name: &'static str,
+        /// What they do honour.
+        help: String,
     },
 }
 
@@ -85,6 +91,7 @@ pub(super) fn check_other(scope: &mut Scope<'_>, limit: Option<&Spanned<u64>>, o
     // Those of before that are properties today are read there.
     let unread: Vec<_> = all.filter(|(clause, _)| properties::of_older(scope, clause).is_none()).collect();
     for (clause, span) in unread {
-        scope.error(OptionError::NotYet { clause }, [(scope.at(span), "known, but not built yet".to_owned())]);
+        let (source_name, sink_name, help) = (scope.source_name(), scope.sink_name(), honoured_help(scope));
+        scope.error(OptionError::NotYet { clause, source_name, sink_name, help }, [(scope.at(span), "nobody would read this".to_owned())]);
     }
 }

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::expr;
+use super::insert::Target;
 use super::key::aliased;
 use super::properties::Properties;
 use super::resolve::Purpose;
@@ -82,6 +83,16 @@ pub(super) enum PartitionError {
     #[error("there are no columns to leave out: values pass through as they came")]
     #[diagnostic(code(KP0610), help("name the columns in SELECT, or declare a schema; or remove `keep: false`"))]
     NothingToDrop,
+    /// M13.
+    #[error("the names of objects have no fixed beginning, so records could write anywhere in `{bucket}`")]
+    #[diagnostic(
+        code(KP0609),
+        help("give the target a prefix, as in `INSERT INTO {bucket}:orders`, or folders their names with `partition.names: true`")
+    )]
+    NoBeginning {
+        /// The bucket.
+        bucket: String,
+    },
     /// A `partition_by` entry that is no path.
     #[error("`{item}` is not a path")]
     #[diagnostic(code(KP0611), help("as in PARTITIONBY: `country`, `meta.site`, `_partition`, _date.`yyyy/MM/dd`"))]
@@ -152,6 +163,27 @@ fn clause_items(scope: &mut Scope<'_>, row: &mut Row, folders: &[Spanned<Folder>
         });
     }
     items.into_iter().collect()
+}
+
+/// What folders are together, and with their target.
+pub(super) fn check(scope: &mut Scope<'_>, at: Location, target: Option<&Target>, folders: &[PartitionItem]) {
+    check_dates(scope, at, folders);
+    if let Some(Target::Files { bucket, prefix }) = target {
+        check_beginning(scope, at, bucket, prefix, folders);
+    }
+}
+
+/// What records hold must not stand first in the name of an object: it would decide about all of the bucket. The names of other systems are
+/// what they are.
+fn check_beginning(scope: &mut Scope<'_>, at: Location, bucket: &str, prefix: &str, folders: &[PartitionItem]) {
+    let Some(PartitionItem::Value { name: None, expr }) = folders.first() else { return };
+    let is_of_record = matches!(expr, Expr::Column(_) | Expr::Value | Expr::Key | Expr::Header(_) | Expr::Call(_));
+    if is_of_record && prefix.is_empty() && !bucket.is_empty() && scope.naming() == Naming::Kpipe {
+        scope.error(
+            PartitionError::NoBeginning { bucket: bucket.to_owned() },
+            [(at, "the first folder is a value of the record".to_owned())],
+        );
+    }
 }
 
 fn flag(scope: &Scope<'_>, path: &str) -> Option<bool> {
@@ -371,7 +403,7 @@ fn time(scope: &mut Scope<'_>, row: &mut Row, date_at: Location) -> Option<Expr>
 }
 
 /// Warns of several folders called `date`.
-pub(super) fn check_dates(scope: &mut Scope<'_>, at: Location, folders: &[PartitionItem]) {
+fn check_dates(scope: &mut Scope<'_>, at: Location, folders: &[PartitionItem]) {
     let named = folders.iter().filter(|folder| matches!(folder, PartitionItem::Time { name: Some(_), .. })).count();
     if named > 1 {
         scope.warn(PartitionError::SeveralDates, [(at, "in one path".to_owned())]);

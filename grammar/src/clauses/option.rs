@@ -25,7 +25,7 @@ pub(super) fn parse(clause: &Clause<'_>, row: &'static OptionClause, report: &mu
     let value = report.keep(value)?;
     if let Some(replacement) = row.replacement {
         let replacement = replacement.replace("...", &value_today(&value));
-        report.warning(SyntaxWarning::DeprecatedClause { clause: row.keyword, replacement, span: clause.span() });
+        report.warning(SyntaxWarning::DeprecatedClause { clause: row.keyword, replacement, span: clause.span(), is_alone: false });
     }
     let node = OtherClause { keyword: row.keyword, text: clause.text().to_owned(), value };
     Some(Spanned::new(node, clause.span()))
@@ -184,6 +184,12 @@ pub(super) fn integer(clause: &'static str, min: i64, written: &str, text: &Span
         Ok(number) if number >= min => Ok(number),
         Ok(_) => {
             let help = (clause == "LIMIT").then(|| "leave LIMIT out to read everything".to_owned());
+            let clause = match clause {
+                "DISTRIBUTEBY" | "CLUSTERBY" => "the number of buckets",
+                "WITHOFFSET" => "a partition or an offset",
+                "SAMPLE" => "each number of SAMPLE",
+                clause => clause,
+            };
             Err(SyntaxError::OutOfRange { clause, min, span: text.span, help })
         }
         Err(_) => Err(SyntaxError::WrongValue {

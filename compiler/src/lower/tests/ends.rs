@@ -147,3 +147,17 @@ fn one_mistake_is_one_message() {
         assert_eq!(said.len(), count, "{kcql}: {said:?}");
     }
 }
+
+#[test]
+fn a_value_of_a_record_is_not_the_first_part_of_a_name() {
+    let said = |kcql: &'static str| log_to_store(kcql).schema("tenant: string, at: timestamp").said();
+    let wrong = said("INSERT INTO lake SELECT * FROM t PARTITIONBY tenant PROPERTIES('partition.include.keys'=false)");
+    assert!(wrong.len() == 1 && wrong[0].starts_with("KP0609: the names of objects have no fixed beginning"), "{wrong:?}");
+    for kcql in [
+        "INSERT INTO lake:a SELECT * FROM t PARTITIONBY tenant PROPERTIES('partition.include.keys'=false)",
+        "INSERT INTO lake SELECT * FROM t PARTITIONBY tenant",
+        "INSERT INTO lake SELECT * FROM t PARTITIONBY _date.daily, tenant PROPERTIES('partition.include.keys'=false)",
+    ] {
+        assert_eq!(said(kcql), [""; 0], "{kcql}");
+    }
+}

@@ -286,9 +286,9 @@ fn statements_of_one_pipeline_flush_together() {
 
 #[test]
 fn clauses_of_the_older_language_are_the_properties_of_today() {
-    let old = "INSERT INTO lake SELECT * FROM t PARTITIONBY a \
+    let old = "INSERT INTO lake:a SELECT * FROM t PARTITIONBY a \
         WITHPARTITIONER = Values WITH_FLUSH_SIZE = 5000000 WITH_FLUSH_INTERVAL = 60 WITH_FLUSH_COUNT = 500";
-    let new = "INSERT INTO lake SELECT * FROM t PARTITIONBY a \
+    let new = "INSERT INTO lake:a SELECT * FROM t PARTITIONBY a \
         PROPERTIES('partition.include.keys'=false, 'flush.size'=5000000, 'flush.interval'=60, 'flush.count'=500)";
     let said = log_to_store(old).said();
     assert!(said.len() == 4 && said.iter().all(|line| line.starts_with("warning KP0152: ")), "{said:?}");

@@ -111,8 +111,8 @@ fn clauses_that_nobody_honours_are_errors() {
     assert_eq!(
         log_to_log("INSERT INTO a SELECT * FROM b LIMIT 10 BATCH = 5").said(),
         [
-            "KP0310: LIMIT is a clause of KCQL, but not supported yet [36-38: known, but not built yet]",
-            "KP0310: BATCH is a clause of KCQL, but not supported yet [39-48: known, but not built yet]",
+            "KP0310: LIMIT is a clause of KCQL that neither `log` nor `log` honours [36-38: nobody would read this]",
+            "KP0310: BATCH is a clause of KCQL that neither `log` nor `log` honours [39-48: nobody would read this]",
         ]
     );
     assert_eq!(

@@ -833,9 +833,9 @@ fn clauses_that_nobody_honours() {
         "store: {}",
         "kcql: |\n  INSERT INTO lake SELECT * FROM t LIMIT 5",
         r#"
-        error KP0310: LIMIT is a clause of KCQL, but not supported yet
-          8:42 "5" known, but not built yet
-          help: remove it: nothing in this pipeline would honour it
+        error KP0310: LIMIT is a clause of KCQL that neither `log` nor `store` honours
+          8:42 "5" nobody would read this
+          help: remove it; besides SELECT and FROM they honour WITHKEY, KEYDELIMITER, WITHCONVERTER, PARTITIONBY, NOPARTITION, STOREAS and PROPERTIES
         "#,
     );
     says(
@@ -843,9 +843,9 @@ fn clauses_that_nobody_honours() {
         "store: {}",
         "kcql: |\n  INSERT INTO lake SELECT * FROM t BATCH = 5",
         r#"
-        error KP0310: BATCH is a clause of KCQL, but not supported yet
-          8:36 "BATCH = 5" known, but not built yet
-          help: remove it: nothing in this pipeline would honour it
+        error KP0310: BATCH is a clause of KCQL that neither `log` nor `store` honours
+          8:36 "BATCH = 5" nobody would read this
+          help: remove it; besides SELECT and FROM they honour WITHKEY, KEYDELIMITER, WITHCONVERTER, PARTITIONBY, NOPARTITION, STOREAS and PROPERTIES
         "#,
     );
     says(
