@@ -88,7 +88,7 @@ mod tests {
             helped(Some("kcql"), Some("upper")).1,
             "## Functions\n\nupper(text)\n    In capitals.\n    upper('Straße') = 'STRASSE'\n"
         );
-        assert!(helped(Some("kcql"), Some("Functions")).1.contains("json_get(text, 'text')"));
+        assert!(helped(Some("kcql"), Some("Functions")).1.contains("json_get(text, 'path')"));
         let (_, part) = helped(Some("kcql"), Some("storeas"));
         assert!(part.starts_with("## STOREAS\n\n") && part.contains("```kcql"), "{part}");
         assert!(part.lines().count() < 30, "{part}");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kpipe_compiler::catalog::OptionKind;
+use kpipe_compiler::functions::FUNCTIONS;
 use kpipe_compiler::lower::metadata_name;
 use kpipe_compiler::plan::Field;
 use kpipe_compiler::schema::{TYPE_NAMES, type_text};
@@ -31,6 +32,7 @@ pub(super) struct Item {
 /// Kinds of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    Function = 3,
     Field = 5,
     Module = 9,
     Property = 10,
@@ -149,7 +151,7 @@ pub(super) fn statement(spot: &Spot, typed: &str, facts: &Facts, names: &Names) 
         Due::Source => known(&names.sources, "source").chain(known(&names.targets, "target")).collect(),
         Due::Field(then) => {
             let folders = spot.seen.last().filter(|clause| *clause == "PARTITIONBY").map(|_| dates(typed)).unwrap_or_default();
-            fields(typed, facts).into_iter().chain(folders).chain(then.map(keyword)).collect()
+            fields(typed, facts).into_iter().chain(folders).chain(functions(spot, typed)).chain(then.map(keyword)).collect()
         }
         Due::FieldOrClause => fields(typed, facts).into_iter().chain(clauses(spot, facts)).collect(),
         Due::Clause => clauses(spot, facts),
@@ -195,6 +197,17 @@ fn fields(typed: &str, facts: &Facts) -> Vec<Item> {
         Item::new(name.split('.').next().unwrap_or(name), Kind::Field).detail("metadata column")
     });
     own.chain(metadata).collect()
+}
+
+/// The functions, where a calculation can stand and no path has begun.
+fn functions(spot: &Spot, typed: &str) -> impl Iterator<Item = Item> {
+    let takes_expressions = |clause: &String| matches!(clause.as_str(), "SELECT" | "WHERE" | "PARTITIONBY" | "WITHKEY");
+    let fits = !typed.contains('.') && spot.seen.last().is_some_and(takes_expressions);
+    FUNCTIONS.iter().filter(move |_| fits).map(|function| Item {
+        insert: format!("{}(", function.name),
+        doc: hover::function(function),
+        ..Item::new(function.name, Kind::Function).detail(function.signature())
+    })
 }
 
 /// Folders of the record's time.

@@ -1,6 +1,7 @@
 //! What something means, in Markdown.
 
 use kpipe_compiler::catalog::MetadataColumn;
+use kpipe_compiler::functions::{self, Function};
 use kpipe_compiler::lower::metadata_name;
 use kpipe_compiler::schema::type_text;
 use kpipe_compiler::shape::{Key, Shape};
@@ -54,7 +55,14 @@ pub(super) fn word(word: &str, facts: &Facts) -> Option<String> {
         let null = if field.nullable { "" } else { " not null" };
         return Some(format!("**{word}**: `{}{null}`", type_text(&field.data_type)));
     }
-    metadata(&path, facts).or_else(|| is_keyword(word).then(|| clause(word)).flatten())
+    let function = || functions::find(word).map(|found| format!("**{}**\n\n{}", found.signature(), function(found)));
+    metadata(&path, facts).or_else(|| is_keyword(word).then(|| clause(word)).flatten()).or_else(function)
+}
+
+/// What a function is for, and conditions that are true.
+pub(super) fn function(function: &Function) -> String {
+    let examples: Vec<String> = function.examples.iter().map(|example| format!("`{example}`")).collect();
+    format!("{}\n\ne.g. {}", function.summary, examples.join(", "))
 }
 
 fn is_keyword(word: &str) -> bool {

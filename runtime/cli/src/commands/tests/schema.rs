@@ -89,11 +89,11 @@ const RIGHT: &str = "\
 version: 1
 pipeline: lake
 source:
-  kafka: { brokers: [\"a:1\", \"${env:B}\"], from: 2024-05-01T00:00:00Z, value: { format: json, schema: { id: bigint, tags: [string], at: { x: int } } } }
+  kafka: { brokers: [\"a:1\", \"${env:B}\"], from: 2024-05-01T00:00:00Z, value: { format: json, schema: { id: bigint, country: string, tags: [string], at: { x: int } } } }
 errors: { tolerance: all, dead_letter: { topic: lost, kafka: { brokers: \"a:1\" } }, retry: { timeout: \"${env:T}\" } }
 sink:
   s3: { endpoint: \"http://minio:9000\", region: r, flush: { bytes: 128 MiB, records: 10, interval: 1h30m, idle: 1m }, format: { parquet: { compression: SNAPPY } }, partition_by: country, path_style: true }
-kcql: INSERT INTO a SELECT * FROM b
+kcql: INSERT INTO lake SELECT * FROM b
 ";
 
 #[test]
@@ -124,8 +124,8 @@ fn each_mistake_is_seen() {
         ("an address without a port", "\"a:1\", ", "\"a\", "),
         ("another scheme", "http://minio", "ftp://minio"),
         ("a reference that is none", "\"${env:T}\"", "\"${nev:T}\""),
-        ("a mapping for a text", "kcql: INSERT INTO a SELECT * FROM b", "kcql: { a: b }"),
-        ("no statement", "kcql: INSERT INTO a SELECT * FROM b", ""),
+        ("a mapping for a text", "kcql: INSERT INTO lake SELECT * FROM b", "kcql: { a: b }"),
+        ("no statement", "kcql: INSERT INTO lake SELECT * FROM b", ""),
         ("no version", "version: 1\n", ""),
         ("another version", "version: 1", "version: 2"),
         ("a name with a blank", "pipeline: lake", "pipeline: my lake"),

@@ -86,6 +86,12 @@ fn statements_are_completed_by_their_clauses() {
     offers(&statement("INSERT INTO a SELECT ^"), &["id", "country", "customer", "_topic", "_offset", "_key"], &["_qos", "customer.name"]);
     offers(&statement("INSERT INTO a SELECT id, customer.^"), &["customer.name", "customer.since"], &["id", "_topic"]);
     offers(&statement("INSERT INTO a SELECT id ^"), &["FROM"], &[]);
+    offers(&statement("INSERT INTO a SELECT upper(^"), &["country", "trim", "_key"], &["FROM"]);
+    offers(&statement("INSERT INTO a SELECT id FROM orders WHERE ^"), &["id", "country", "_topic", "length"], &["STOREAS"]);
+    offers(&statement("INSERT INTO a SELECT id FROM orders WHERE id > 1 AND le^"), &["length", "customer"], &[]);
+    offers(&statement("INSERT INTO a SELECT id FROM orders WHERE customer.^"), &["customer.name"], &["upper", "id"]);
+    let substr = &offered(&statement("INSERT INTO a SELECT sub^"))["substr"];
+    assert_eq!((&substr["detail"], &substr["textEdit"]["newText"]), (&json!("substr(text, integer[, integer])"), &json!("substr(")));
     offers(&statement("INSERT INTO a SELECT id FROM ^"), &["invoices", "lake:orders"], &["id"]);
     offers(
         &statement("INSERT INTO a SELECT id FROM orders ^"),
@@ -179,6 +185,9 @@ fn a_word_of_a_statement_says_what_it_is() {
         assert!(said(&text).contains(expected), "{at}: {}", said(&text));
     }
     assert!(said(&PIPELINE.replace("SELECT id", "SELECT customer.since^")).contains("timestamp"));
+    assert!(said(&PIPELINE.replace("SELECT id", "SELECT up^per(country) AS c")).starts_with("**upper(text)**\n\nIn capitals."));
+    assert!(said(&PIPELINE.replace("SELECT id", "SELECT upper(cou^ntry) AS c")).contains("**country**: `string`"));
+    assert!(said(&PIPELINE.replace("FROM orders", "FROM orders WHERE cust^omer.name = 'x'")).contains("**customer.name**: `string`"));
     assert!(said(&PIPELINE.replace("SELECT id", "SELECT _off^set")).contains("**_offset**: `bigint not null`"));
     assert_eq!(said(&PIPELINE.replace("FROM orders", "FROM ord^ers")), "", "a name means nothing to us");
 }
