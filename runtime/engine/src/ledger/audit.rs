@@ -435,7 +435,8 @@ fn is_before(audit: &Audit, key: &str) -> bool {
 async fn data_objects(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String, u64)>, ConnectorError> {
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
     let mut objects = all(store, &prefix).await?;
-    objects.retain(|(key, _)| !key.split('/').any(|part| part == RESERVED_FOLDER));
+    // Tools that show folders leave empty objects for them.
+    objects.retain(|(key, bytes)| !key.split('/').any(|part| part == RESERVED_FOLDER) && !(key.ends_with('/') && *bytes == 0));
     Ok(objects)
 }
 

@@ -117,6 +117,7 @@ fn a_copy_under_another_name_is_found() {
 #[test]
 fn a_foreign_object_is_found() {
     let case = ran("audit-foreign");
+    case.world.put_object("lake/o/c=c1/", Bytes::new());
     case.world.put_object("lake/o/notes.txt", Bytes::from_static(b"hello"));
     let (kinds, words) = found(&case);
     assert_eq!((kinds.as_slice(), words.as_str()), (&["object_foreign"][..], "o/notes.txt is of no ledger record: somebody else wrote it"));
