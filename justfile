@@ -13,6 +13,10 @@ services-test:
     scripts/services up
     bash -c 'eval "$(scripts/services env)" && cargo test --workspace --features kpipe-connectors/real-services,kpipe/real-services'
 
+# The engine in a simulated world: so many seeds, and the planted bugs from seed 0 (docs/simulation.md).
+simulate seeds="50000":
+    KPIPE_SIM_SEEDS={{seeds}} cargo test --release -p kpipe-engine --lib sim::runs -- --nocapture --test-threads=1
+
 # Rewrites the expectations of the golden cases; read the difference before committing it.
 accept:
     KPIPE_ACCEPT=1 cargo test -p golden-tests

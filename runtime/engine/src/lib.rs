@@ -16,6 +16,8 @@ pub mod limits;
 pub mod memory;
 pub mod metrics;
 pub mod path;
+#[cfg(test)]
+mod planted;
 pub mod position;
 pub mod records;
 pub mod reject;

@@ -3,6 +3,7 @@
 //! Supervision is coarse: whatever fails in a task, the whole task is thrown away and assembled anew. A failure that trying again cannot
 //! heal, or that lasted longer than the pipeline's patience, ends its pipeline; the others go on.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -179,7 +180,7 @@ impl Group {
 
 /// The failures of a task since it last made progress.
 #[derive(Default)]
-struct Failures {
+pub(crate) struct Failures {
     since: Option<Duration>,
     count: u32,
     commits: u64,
@@ -215,16 +216,19 @@ fn attempt(setup: &Setup) -> Result<TaskEnd, ConnectorError> {
         setup.voice.say(&Event::Started);
         task.run()
     };
-    catch_unwind(AssertUnwindSafe(life)).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let message = format!("panic: {}", words.unwrap_or("without words"));
-        Err(ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen))
-    })
+    catch_unwind(AssertUnwindSafe(life)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+}
+
+/// What a panic is to the supervisor.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> ConnectorError {
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!("panic: {}", words.unwrap_or("without words"));
+    ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen)
 }
 
 impl Failures {
     /// The pause before the next life; `None`: there is none.
-    fn next_pause(&mut self, setup: &Setup, patience: &Patience, error: &ConnectorError) -> Option<Duration> {
+    pub(crate) fn next_pause(&mut self, setup: &Setup, patience: &Patience, error: &ConnectorError) -> Option<Duration> {
         let (now, commits) = (setup.env.clock.monotonic(), setup.signs.commits.load(Ordering::Relaxed));
         if commits > self.commits {
             *self = Self { commits, ..Self::default() };

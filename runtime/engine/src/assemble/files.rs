@@ -52,7 +52,7 @@ pub(super) struct Files {
     env: Env,
     voice: Voice,
     #[cfg(test)]
-    planted: Option<super::PlantedBug>,
+    planted: Option<crate::planted::PlantedBug>,
     #[cfg(test)]
     hasty: Vec<Landed>,
 }
@@ -127,7 +127,7 @@ impl Files {
             bytes,
         });
         #[cfg(test)]
-        if self.planted == Some(super::PlantedBug::CommittedBeforeTheUpload) {
+        if self.planted == Some(crate::planted::PlantedBug::CommittedBeforeTheUpload) {
             self.hasty.push(Landed { partition, delta, records: 0, files: Vec::new(), existed: 0 });
         }
         let dead_letter = self.dead_letters.get(&partition).copied();
@@ -193,7 +193,8 @@ impl Tail for Files {
             self.dead_letters.insert(partition, ticket);
         }
         #[cfg(test)]
-        if self.planted == Some(super::PlantedBug::DeltaDroppedAtPartitioning) && routes.iter().all(|route| route.rows.is_empty()) {
+        if self.planted == Some(crate::planted::PlantedBug::DeltaDroppedAtPartitioning) && routes.iter().all(|route| route.rows.is_empty())
+        {
             return Ok(());
         }
         for set in self.roller.append(now, &raw, &PartBatch { partition, delta, routes }, &self.routes)? {
@@ -222,7 +223,7 @@ impl Tail for Files {
             self.sequence.committing(partition, hold);
         }
         #[cfg(test)]
-        if self.planted == Some(super::PlantedBug::CommittedBeforeTheUpload) {
+        if self.planted == Some(crate::planted::PlantedBug::CommittedBeforeTheUpload) {
             return Ok(std::mem::take(&mut self.hasty));
         }
         Ok(landed)

@@ -54,7 +54,7 @@ pub(crate) struct Setup {
     pub(crate) drain_timeout: Duration,
     pub(crate) signs: Arc<Signs>,
     #[cfg(test)]
-    pub(crate) planted: Option<PlantedBug>,
+    pub(crate) planted: Option<crate::planted::PlantedBug>,
 }
 
 /// What a task shows its supervisor.
@@ -64,16 +64,6 @@ pub(crate) struct Signs {
     pub(crate) is_caught_up: AtomicBool,
     /// Commits so far, over all restarts.
     pub(crate) commits: AtomicU64,
-}
-
-/// A mistake that the `run` cases must notice.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlantedBug {
-    /// A batch without rows is dropped with its delta.
-    DeltaDroppedAtPartitioning,
-    /// The position moves when a set is closed.
-    CommittedBeforeTheUpload,
 }
 
 /// A batch on its way into the tail.

@@ -12,6 +12,8 @@ use crate::ledger::Taken;
 use crate::limits::{POLL_WAIT_ACKS, PROGRESS_EVERY, REVOKE_WAIT, SETTLE_WAIT};
 use crate::path::RollReason;
 use crate::path::read::Partitions;
+#[cfg(test)]
+use crate::planted::{PlantedBug, is_planted};
 use crate::position::{Checkpoint, PartitionId, Position};
 use crate::records::RawBatch;
 use crate::reject::RejectDesk;
@@ -107,6 +109,8 @@ impl Task {
         let accepts = self.phase == Phase::Running && pace.has_room && self.desk.has_room();
         let poll_wait = if self.desk.is_quiet() { pace.poll_wait } else { pace.poll_wait.min(POLL_WAIT_ACKS) };
         let accept = if accepts { Accept::Records } else { Accept::EventsOnly };
+        #[cfg(test)]
+        let accept = if is_planted(PlantedBug::DroppedWithoutRoom) { Accept::Records } else { accept };
         let event = match self.source.poll(poll_wait, accept) {
             // It may say so again while what was read before is being finished.
             Err(_) if self.failure.is_some() => {
@@ -173,6 +177,10 @@ impl Task {
     /// One batch, from the source into the tail. Of a batch with a record that stops the pipeline, what stands before that is taken.
     fn take(&mut self, batch: RawBatch) -> Result<(), ConnectorError> {
         let name = self.partitions.read(&batch)?.name.clone();
+        #[cfg(test)]
+        if is_planted(PlantedBug::DroppedWithoutRoom) && !self.tail.pace(self.now(), false).has_room {
+            return Ok(());
+        }
         self.setup.voice.say(&Event::Read { records: batch.records.len() as u64, bytes: batch.bytes as u64 });
         let raw = Rc::new(batch);
         let taken = self.pass(Rc::clone(&raw), &name);

@@ -18,6 +18,8 @@ use crate::connector::{Assigned, FileStore, IfExists};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_LOOK_EVERY, LEDGER_TRIM_EVERY};
 use crate::path::Fence;
+#[cfg(test)]
+use crate::planted::{PlantedBug, is_planted};
 use crate::position::{Delta, PartitionId, Position};
 use crate::retry::Retries;
 
@@ -89,18 +91,34 @@ impl Keeper {
     pub(crate) async fn acquire(&self, assigned: &Assigned, fence: &Fence) -> Result<Taken, ConnectorError> {
         self.conditional.get_or_try_init(|| self.check_store(fence)).await?;
         self.claim(&assigned.topic, fence).await?;
+        #[cfg(test)]
+        if is_planted(PlantedBug::SweepsFirst) {
+            self.sweep_all(assigned, fence).await?;
+        }
         let scope = self.scope(assigned);
+        // Before anything is written: with a fence in a ledger of the new identity the next start would believe that all is well.
+        self.check_identity(&scope, fence).await?;
         let owner = self.random_word();
         let advised = assigned.start.unwrap_or(Position(0));
         let (machine, first) = Machine::acquire(advised, self.marks(&owner, RecordNumber::NONE, "assigned"));
         let head = self.run(&scope, fence, machine, first).await?;
-        if head.n == RecordNumber(1) {
-            self.check_identity(&scope, fence).await?;
-        }
         let taken = taken(&self.place, &scope, &head, assigned.committed)?;
         let held = Held { scope, owner, head, seen: self.retries.env.clock.monotonic() };
         self.lock().insert(assigned.id, held);
+        #[cfg(test)]
+        if let (Some(start), true) = (assigned.start, is_planted(PlantedBug::StartsAtTheGroup)) {
+            return Ok(Taken { start, ..taken });
+        }
         Ok(taken)
+    }
+
+    #[cfg(test)]
+    async fn sweep_all(&self, assigned: &Assigned, fence: &Fence) -> Result<(), ConnectorError> {
+        let owned = [sweep::Owned { topic: Arc::clone(&assigned.topic), partition: assigned.partition, since_ms: i64::MAX }];
+        for (bucket, prefix) in &self.place.outputs {
+            sweep::uploads(self.place.buckets[bucket].as_ref(), prefix, &owned, fence, &self.retries).await?;
+        }
+        Ok(())
     }
 
     /// Removes uploads that nobody can complete any more: of partitions that this task has taken over, begun before that.
@@ -110,8 +128,14 @@ impl Keeper {
         for Held { scope, head, .. } in &held {
             let key = scope.key(head.n);
             // A commit may have come since: then there is no fence to compare with, and the next owner sweeps.
-            if let Some(stat) = self.retries.run(fence, || self.place.store.stat(&key)).await?.filter(|_| head.kind == Kind::Fence) {
-                owned.push(sweep::Owned { topic: Arc::clone(&scope.topic), partition: scope.partition, since_ms: stat.modified_ms });
+            let is_fence = head.kind == Kind::Fence;
+            #[cfg(test)]
+            let is_fence = is_fence || is_planted(PlantedBug::NoFence);
+            if let Some(stat) = self.retries.run(fence, || self.place.store.stat(&key)).await?.filter(|_| is_fence) {
+                let since_ms = stat.modified_ms;
+                #[cfg(test)]
+                let since_ms = if is_planted(PlantedBug::SweepIgnoresAge) || is_planted(PlantedBug::NoFence) { i64::MAX } else { since_ms };
+                owned.push(sweep::Owned { topic: Arc::clone(&scope.topic), partition: scope.partition, since_ms });
             }
         }
         let mut removed = 0;
@@ -188,6 +212,11 @@ impl Keeper {
             Ask::Write(record) => {
                 let bytes = Bytes::from(record.to_bytes().map_err(|error| self.unreadable(scope, record.n, &error))?);
                 let key = scope.key(record.n);
+                #[cfg(test)]
+                if is_planted(PlantedBug::LedgerOverwrites) {
+                    self.retries.run(fence, || self.place.store.put(&key, bytes.clone())).await?;
+                    return Ok(Answer::Written(crate::connector::Created::New));
+                }
                 Answer::Written(self.retries.run(fence, || self.place.store.create(&key, bytes.clone())).await?)
             }
             Ask::Publish(record) => {
@@ -229,7 +258,17 @@ impl Keeper {
             return Err(ConnectorError::new(ErrorKind::Fenced, message)
                 .help("run the plan before once more with `--until-caught-up`, so that it completes what it committed"));
         };
+        #[cfg(test)]
+        if is_planted(PlantedBug::PublishGivesUp) {
+            let _given_up = store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep).await;
+            return Ok(());
+        }
         let completed = self.retries.run(fence, || store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep)).await;
+        #[cfg(test)]
+        let completed = match completed {
+            Err(error) if error.kind == ErrorKind::Missing && is_planted(PlantedBug::GoneIsPublished) => return Ok(()),
+            completed => completed,
+        };
         match completed {
             Ok(_) => Ok(()),
             // Trying again cannot bring it back: it has to be said.
@@ -249,6 +288,10 @@ impl Keeper {
     }
 
     async fn check_store(&self, fence: &Fence) -> Result<(), ConnectorError> {
+        #[cfg(test)]
+        if is_planted(PlantedBug::NoProbe) {
+            return Ok(());
+        }
         let nonce = self.random_word();
         let place = &self.place;
         match self.retries.run(fence, || probe(place.store.as_ref(), &place.prefix, &nonce)).await? {
@@ -275,7 +318,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// A new ledger of a topic that has one under another identity: the topic was created anew.
+    /// A topic that has a ledger under another identity was created anew.
     async fn check_identity(&self, scope: &Scope, fence: &Fence) -> Result<(), ConnectorError> {
         let folder = scope.topic_folder();
         let mut after = String::new();
@@ -298,19 +341,19 @@ impl Keeper {
             prefix: Arc::clone(&self.place.prefix),
             pipeline: Arc::clone(&self.place.pipeline),
             topic: Arc::clone(&assigned.topic),
+            #[cfg(test)]
+            identity: if is_planted(PlantedBug::IdentityIgnored) { "-".into() } else { Arc::clone(&assigned.identity) },
+            #[cfg(not(test))]
             identity: Arc::clone(&assigned.identity),
             partition: assigned.partition,
         }
     }
 
     fn marks(&self, owner: &str, completed_through: RecordNumber, reason: &str) -> Marks {
-        Marks {
-            owner: owner.to_owned(),
-            nonce: self.random_word(),
-            plan: self.place.plan.clone(),
-            reason: reason.to_owned(),
-            completed_through,
-        }
+        let nonce = self.random_word();
+        #[cfg(test)]
+        let nonce = if is_planted(PlantedBug::NonceOfNumber) { "nonce".to_owned() } else { nonce };
+        Marks { owner: owner.to_owned(), nonce, plan: self.place.plan.clone(), reason: reason.to_owned(), completed_through }
     }
 
     fn random_word(&self) -> String {

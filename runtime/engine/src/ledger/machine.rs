@@ -18,6 +18,8 @@ use thiserror::Error;
 
 use super::record::{FileEntry, Kind, Marks, RESET, Record, RecordNumber};
 use crate::connector::Created;
+#[cfg(test)]
+use crate::planted::{PlantedBug, is_planted};
 use crate::position::{Delta, Position};
 
 /// What the machine wants to know or have done.
@@ -162,6 +164,8 @@ impl Machine {
             return Err(MachineError::Overlap { delta, end: head.end });
         }
         let record = Record::after(Some(head), Kind::Commit, delta.end, marks);
+        #[cfg(test)]
+        let record = if is_planted(PlantedBug::PublishedBeforeItWas) { Record { completed_through: record.n, ..record } } else { record };
         let record = Arc::new(Record { files, ..record });
         let state = State::Write { taking: None, head: Some(Arc::clone(head)), record: Arc::clone(&record) };
         Ok((Self { state }, Ask::Write(record)))
@@ -197,6 +201,10 @@ impl Machine {
             (State::Recover { taking, head, next, publishing: true }, Answer::Published) => Ok(self.recover(taking, head, next.next())),
             (State::Write { taking: _, head: _, record }, Answer::Written(Created::New)) => Ok(self.written(record)),
             (State::Write { taking, head, record }, Answer::Written(Created::Exists)) => {
+                #[cfg(test)]
+                if let Some(step) = self.misjudge(taking.is_some(), head.as_ref(), &record) {
+                    return Ok(step);
+                }
                 let n = record.n;
                 self.state = State::Whose { taking, head, record };
                 Ok(Step::Ask(Ask::Read(n)))
@@ -221,6 +229,8 @@ impl Machine {
 
     /// Completes what may not be visible, then fences.
     fn recover(&mut self, taking: Arc<Taking>, head: Arc<Record>, next: RecordNumber) -> Step {
+        #[cfg(test)]
+        let next = if is_planted(PlantedBug::RecoverySkipped) { head.n.next() } else { next };
         if next > head.n {
             return self.fence(taking, Some(head));
         }
@@ -238,6 +248,10 @@ impl Machine {
     }
 
     fn fence(&mut self, taking: Arc<Taking>, head: Option<Arc<Record>>) -> Step {
+        #[cfg(test)]
+        if let (Some(head), true) = (&head, is_planted(PlantedBug::NoFence)) {
+            return Step::Done(Arc::clone(head));
+        }
         let mut marks = taking.marks.clone();
         // Until something is committed, the group may stand anywhere: it did not hear of the reset.
         if head.as_ref().is_some_and(|head| head.is_reset()) {
@@ -266,6 +280,15 @@ impl Machine {
         record: Arc<Record>,
         there: Arc<Record>,
     ) -> Result<Step, MachineError> {
+        #[cfg(test)]
+        if taking.is_none() && is_planted(PlantedBug::OwnRecordIsForeign) {
+            return Err(MachineError::Fenced { n: there.n, owner: there.owner.clone() });
+        }
+        #[cfg(test)]
+        if let (Some(taking), Some(head), true) = (&taking, &head, is_planted(PlantedBug::FenceKeepsOldEnd)) {
+            let end = head.end;
+            return Ok(self.forward(Arc::clone(taking), Some(Arc::new(Record { end, ..Record::clone(&there) }))));
+        }
         if there.nonce == record.nonce {
             return Ok(self.written(record));
         }
@@ -275,6 +298,23 @@ impl Machine {
             Some(taking) => Ok(self.forward(taking, Some(there))),
             None => Err(MachineError::Fenced { n: there.n, owner: there.owner.clone() }),
         }
+    }
+}
+
+#[cfg(test)]
+impl Machine {
+    /// Planted mistakes about a record that is there already.
+    fn misjudge(&mut self, is_taking: bool, head: Option<&Arc<Record>>, record: &Arc<Record>) -> Option<Step> {
+        let is_trusted = is_planted(if is_taking { PlantedBug::FenceNotRead } else { PlantedBug::ConflictIsSuccess });
+        if is_trusted {
+            return Some(self.written(Arc::clone(record)));
+        }
+        if is_taking || !is_planted(PlantedBug::NextNumberOnRetry) {
+            return None;
+        }
+        let record = Arc::new(Record { n: record.n.next(), ..Record::clone(record) });
+        self.state = State::Write { taking: None, head: head.cloned(), record: Arc::clone(&record) };
+        Some(Step::Ask(Ask::Write(record)))
     }
 }
 

@@ -12,6 +12,8 @@ use crate::connector::{Completed, FileStore, IfExists};
 use crate::error::ConnectorError;
 use crate::ledger::{FileEntry, Keeper, NotCommitted};
 use crate::limits::FILES_IN_FLIGHT_MAX;
+#[cfg(test)]
+use crate::planted::{PlantedBug, is_planted};
 use crate::retry::Retries;
 
 /// Makes a staged set count. When it returns, the set's delta is applied to the checkpoint and the source may commit.
@@ -90,8 +92,19 @@ impl Committer for ExactlyOnce {
         Box::pin(async move {
             let StagedSet { id, partition, delta, reason, files } = set;
             let entries: Vec<FileEntry> = files.iter().map(|file| self.entry(file)).collect();
+            #[cfg(test)]
+            if is_planted(PlantedBug::PublishedFirst) {
+                for StagedFile { facts, upload, parts } in &files {
+                    self.stores[facts.route].complete(&facts.key, upload, parts, IfExists::Keep).await?;
+                }
+            }
             match self.keeper.commit(partition, delta, entries, reason.word(), &fence).await {
                 Ok(()) => {}
+                #[cfg(test)]
+                Err(NotCommitted::Unknown(error)) if is_planted(PlantedBug::AbortsWhenUnknown) => {
+                    clean_up(&self.stores, &files).await;
+                    return Err(error);
+                }
                 Err(NotCommitted::Unknown(error)) => return Err(error),
                 Err(NotCommitted::Never(error)) => {
                     clean_up(&self.stores, &files).await;

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{Hold, SetId, StagedSet};
 use crate::connector::Ticket;
+#[cfg(test)]
+use crate::planted::{PlantedBug, is_planted};
 use crate::position::PartitionId;
 
 /// The closed sets of a task that are not committed.
@@ -58,7 +60,10 @@ impl Sequence {
     pub(crate) fn take_ready(&mut self, is_acknowledged: impl Fn(Ticket) -> bool) -> Vec<StagedSet> {
         let mut ready = Vec::new();
         for slot in self.partitions.values_mut().filter_map(VecDeque::front_mut) {
-            if slot.dead_letter.is_some_and(|ticket| !is_acknowledged(ticket)) {
+            let waits = slot.dead_letter.is_some_and(|ticket| !is_acknowledged(ticket));
+            #[cfg(test)]
+            let waits = waits && !is_planted(PlantedBug::DeadLettersNotAwaited);
+            if waits {
                 continue;
             }
             match std::mem::replace(&mut slot.stage, Stage::Committing { _hold: None }) {

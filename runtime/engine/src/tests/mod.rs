@@ -14,6 +14,7 @@ mod lives;
 mod records;
 mod script;
 mod sessions;
+mod sim;
 mod storms;
 
 use std::collections::BTreeMap;
@@ -28,13 +29,13 @@ use kpipe_compiler::plan::{
 };
 use tokio::runtime::Runtime;
 
-use crate::assemble::PlantedBug;
 use crate::connector::{ConnectorDef, Secrets};
 use crate::env::Env;
 use crate::error::ConnectorError;
 use crate::event::{Event, EventSink, Scope};
 use crate::limits::MEMORY_BYTES_DEFAULT;
 use crate::memory::{self, World};
+use crate::planted::PlantedBug;
 use crate::state::StopHandle;
 use crate::supervise::{RunOptions, RunOutcome, run};
 
