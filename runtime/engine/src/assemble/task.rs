@@ -227,8 +227,8 @@ impl Task {
 
     /// Starts the partitions that the tail took over.
     fn begin(&mut self) -> Result<(), ConnectorError> {
-        let mut names = Vec::new();
-        for (id, Taken { start, differs }) in self.tail.taken_over()? {
+        let (mut names, mut news) = (Vec::new(), Vec::new());
+        for (id, Taken { start, differs, is_news }) in self.tail.taken_over()? {
             self.partitions.begin(id, start);
             self.checkpoint.assign(id, start);
             self.source.start(id, start)?;
@@ -237,9 +237,13 @@ impl Task {
                 self.setup.voice.say(&Event::LedgerAhead { partition: name.clone(), ledger: start, group });
             }
             names.push((name, Some(start)));
+            news.extend(is_news.then_some((id, start)));
         }
         if !names.is_empty() {
             self.setup.voice.say(&Event::Assigned(names));
+        }
+        if !news.is_empty() {
+            self.source.commit(&news)?;
         }
         Ok(())
     }

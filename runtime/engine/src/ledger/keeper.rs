@@ -65,6 +65,8 @@ pub(crate) struct Taken {
     pub(crate) start: Position,
     /// Where the source says that it stands, if that is another place.
     pub(crate) differs: Option<Position>,
+    /// The source is to hear where it stands: perhaps its last owner died before it could say so, and no record may come for long.
+    pub(crate) is_news: bool,
 }
 
 /// A set that does not count.
@@ -396,6 +398,10 @@ fn taken(place: &Place, scope: &Scope, head: &Record, committed: Option<Position
             let help = "somebody moved the group or removed ledger records: `kpipe offsets reset` says which of the two counts";
             Err(ConnectorError::new(ErrorKind::Fenced, message).help(help))
         }
-        committed => Ok(Taken { start: head.end, differs: committed.filter(|committed| *committed != head.end) }),
+        committed => Ok(Taken {
+            start: head.end,
+            differs: committed.filter(|committed| *committed != head.end),
+            is_news: committed != Some(head.end),
+        }),
     }
 }
