@@ -62,7 +62,9 @@ fn around(spec: &ConnectorSpec, end: &str) -> String {
 fn own_errors(spec: &ConnectorSpec, end: &str, option: &OptionSpec, value: &str) -> Vec<String> {
     let profile = format!("all:\n  {end}.{}.{}: {value}\n", spec.name, option.path);
     let (errors, _) = errors(&around(spec, end), &profile);
-    let of_values = |view: &&View| view.code.starts_with("KP02") || ["KP0341", "KP0349"].contains(&view.code.as_str());
+    // One half of a pair is given, so the other half is missing.
+    let of_values =
+        |view: &&View| (view.code.starts_with("KP02") && view.code != "KP0220") || ["KP0341", "KP0349"].contains(&view.code.as_str());
     errors.iter().filter(of_values).map(|view| format!("{end}.{}.{}: {} {}", spec.name, option.path, view.code, view.message)).collect()
 }
 
