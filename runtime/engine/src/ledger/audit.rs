@@ -436,7 +436,8 @@ async fn data_objects(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
     let mut objects = all(store, &prefix).await?;
     // Tools that show folders leave empty objects for them.
-    objects.retain(|(key, bytes)| !key.split('/').any(|part| part == RESERVED_FOLDER) && !(key.ends_with('/') && *bytes == 0));
+    let is_folder = |key: &str, bytes: u64| key.ends_with('/') && bytes == 0;
+    objects.retain(|(key, bytes)| !is_folder(key, *bytes) && key.split('/').all(|part| part != RESERVED_FOLDER));
     Ok(objects)
 }
 
