@@ -51,3 +51,8 @@ pub(super) fn of_record(record: &Produced) -> String {
     let headers: Vec<String> = record.headers.iter().map(|(name, value)| format!(" {name}={:?}", text(value))).collect();
     format!("topic {}: key={} value={}{}", record.topic, text(&record.key), text(&record.value), headers.concat())
 }
+
+/// The partition that a dead letter came from; `None` for other records.
+pub(super) fn partition_of_letter(record: &Produced) -> Option<Bytes> {
+    record.headers.iter().find(|(name, _)| name == "__connect.errors.partition").and_then(|(_, value)| value.clone())
+}
