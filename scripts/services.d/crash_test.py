@@ -115,13 +115,11 @@ def topic_ids(opt, topic, expected):
 
 def file_ids(opt, prefix):
     """Ids in the Parquet files, as often as they are there, and the number of files."""
-    store = fs.S3FileSystem(endpoint_override=opt.s3.removeprefix("http://"), scheme="http", access_key=opt.user, secret_key=opt.password,
-                            region="us-east-1")
-    found = store.get_file_info(fs.FileSelector(f"{opt.bucket}/{prefix}", recursive=True))
+    found = opt.store.get_file_info(fs.FileSelector(f"{opt.bucket}/{prefix}", recursive=True))
     files = [info.path for info in found if info.is_file and info.path.endswith(".parquet")]
     ids = []
     for path in files:
-        ids += parquet.read_table(path, columns=["id"], filesystem=store, partitioning=None).column("id").to_pylist()
+        ids += parquet.read_table(path, columns=["id"], filesystem=opt.store, partitioning=None).column("id").to_pylist()
     return ids, len(files)
 
 
@@ -266,6 +264,26 @@ def run(opt, scenario):
     return not missing and not once_more and len(distinct) == opt.messages
 
 
+def settings(args):
+    """The arguments with what every test of this kind needs: the binary, a folder to work in, the services."""
+    args.add_argument("--kpipe", help="the binary; default: target/debug/kpipe")
+    opt = args.parse_args()
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    opt.kpipe = opt.kpipe or str(target / "debug" / "kpipe")
+    opt.work = target / "crash-test"
+    opt.work.mkdir(parents=True, exist_ok=True)
+    exported = subprocess.run([ROOT / "scripts/services", "env"], capture_output=True, text=True, check=True).stdout
+    given = dict(re.findall(r"^export KPIPE_TEST_(\w+)=(.*)$", exported, re.M))
+    opt.kafka, opt.mqtt, opt.s3, opt.bucket = (given.get(key) for key in ["KAFKA", "MQTT", "S3", "S3_BUCKET"])
+    os.environ |= {"AWS_ACCESS_KEY_ID": given["USER"], "AWS_SECRET_ACCESS_KEY": given["PASSWORD"], "AWS_REGION": "us-east-1",
+                   "KAFKA_BROKERS": opt.kafka, "S3_ENDPOINT": opt.s3, "MQTT_USERNAME": "", "MQTT_PASSWORD": ""}
+    if opt.mqtt:
+        os.environ["MQTT_URL"] = f"mqtt://{opt.mqtt}"
+    opt.store = fs.S3FileSystem(endpoint_override=opt.s3.removeprefix("http://"), scheme="http", access_key=given["USER"],
+                                secret_key=given["PASSWORD"], region="us-east-1")
+    return opt
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--messages", type=int, default=1_000_000)
@@ -275,18 +293,7 @@ def main():
     args.add_argument("--rows", type=int, default=20_000, help="records a file set")
     args.add_argument("--outage", type=float, default=60, help="seconds that the S3 server is away")
     args.add_argument("--scenario", choices=SCENARIOS, action="append", help="default: kill; can be repeated")
-    args.add_argument("--kpipe", help="the binary; default: target/debug/kpipe")
-    opt = args.parse_args()
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    opt.kpipe = opt.kpipe or str(target / "debug" / "kpipe")
-    opt.work = target / "crash-test"
-    opt.work.mkdir(parents=True, exist_ok=True)
-    exported = subprocess.run([ROOT / "scripts/services", "env"], capture_output=True, text=True, check=True).stdout
-    given = dict(re.findall(r"^export KPIPE_TEST_(\w+)=(.*)$", exported, re.M))
-    opt.kafka, opt.mqtt, opt.s3, opt.bucket = (given[key] for key in ["KAFKA", "MQTT", "S3", "S3_BUCKET"])
-    opt.user, opt.password = given["USER"], given["PASSWORD"]
-    os.environ |= {"KAFKA_BROKERS": opt.kafka, "MQTT_URL": f"mqtt://{opt.mqtt}", "S3_ENDPOINT": opt.s3, "AWS_ACCESS_KEY_ID": opt.user,
-                   "AWS_SECRET_ACCESS_KEY": opt.password, "AWS_REGION": "us-east-1", "MQTT_USERNAME": "", "MQTT_PASSWORD": ""}
+    opt = settings(args)
     results = [run(opt, scenario) for scenario in opt.scenario or ["kill"]]
     sys.exit(0 if all(results) else 1)
 

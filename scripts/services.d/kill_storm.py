@@ -23,7 +23,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pyarrow import fs, parquet
 
-from crash_test import ROOT, Worker, payload, say
+from crash_test import Worker, payload, say, settings
 
 PARTITIONS = 4
 PIPELINE = """\
@@ -120,18 +120,7 @@ def main():
     args.add_argument("--rate", type=float, default=20_000, help="records a second at most")
     args.add_argument("--rows", type=int, default=20_000, help="records a set at most")
     args.add_argument("--seed", type=int, default=int(time.time()))
-    args.add_argument("--kpipe", help="the binary; default: target/debug/kpipe")
-    opt = args.parse_args()
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    opt.kpipe = opt.kpipe or str(target / "debug" / "kpipe")
-    opt.work = target / "crash-test"
-    opt.work.mkdir(parents=True, exist_ok=True)
-    exported = subprocess.run([ROOT / "scripts/services", "env"], capture_output=True, text=True, check=True).stdout
-    given = dict(re.findall(r"^export KPIPE_TEST_(\w+)=(.*)$", exported, re.M))
-    opt.kafka, opt.s3, opt.bucket = (given[key] for key in ["KAFKA", "S3", "S3_BUCKET"])
-    os.environ |= {"AWS_ACCESS_KEY_ID": given["USER"], "AWS_SECRET_ACCESS_KEY": given["PASSWORD"], "AWS_REGION": "us-east-1"}
-    opt.store = fs.S3FileSystem(endpoint_override=opt.s3.removeprefix("http://"), scheme="http", access_key=given["USER"],
-                                secret_key=given["PASSWORD"], region="us-east-1")
+    opt = settings(args)
     sys.exit(0 if run(opt) else 1)
 
 

@@ -114,7 +114,15 @@ pub enum Command {
     /// Plan, ask where needed, then run in the foreground until told to stop
     Apply(Apply),
     /// Prove that every committed record is there once: ledger, objects and Kafka compared
-    Verify(Verify),
+    #[command(after_help = "\
+Examples:
+  kpipe verify orders.yaml                  every partition, every file that its ledger names
+  kpipe verify orders.yaml --format json    for a nightly job
+
+Reads the ledger, lists the objects below the prefixes and asks Kafka where the group stands; writes nothing.
+Finds records of the ledger that are missing or edited, files that are missing, cut or changed, copies of files under
+another name, and objects that somebody else wrote. Ends with 3 if something does not fit.")]
+    Verify(Report),
     /// Show the commit log of a pipeline
     Ledger(Ledger),
     /// Show where a pipeline stands, or move it on purpose
@@ -279,17 +287,9 @@ pub struct Consents {
     pub allow_delete: Vec<String>,
 }
 
-/// `kpipe verify`.
+/// A report on pipelines that have run.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-Examples:
-  kpipe verify orders.yaml                  every partition, every file that its ledger names
-  kpipe verify orders.yaml --format json    for a nightly job
-
-Reads the ledger, lists the objects below the prefixes and asks Kafka where the group stands; writes nothing.
-Finds records of the ledger that are missing or edited, files that are missing, cut or changed, copies of files under
-another name, and objects that somebody else wrote. Ends with 3 if something does not fit.")]
-pub struct Verify {
+pub struct Report {
     /// Which files.
     #[command(flatten)]
     pub inputs: Inputs,
@@ -313,21 +313,10 @@ pub struct Ledger {
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Show a row for each partition: positions, records, files, what is not visible yet
-    Show(LedgerShow),
-}
-
-/// `kpipe ledger show`.
-#[derive(Debug, ClapArgs)]
-#[command(after_help = "\
+    #[command(after_help = "\
 Examples:
   kpipe ledger show orders.yaml")]
-pub struct LedgerShow {
-    /// Which files.
-    #[command(flatten)]
-    pub inputs: Inputs,
-    /// How to write the result: human, plain, json
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
-    pub format: Format,
+    Show(Report),
 }
 
 /// `kpipe offsets`.
@@ -346,7 +335,7 @@ pub struct Offsets {
 impl Offsets {
     /// What the command is about.
     #[must_use]
-    pub fn of(&self) -> &OffsetsOf {
+    pub fn of(&self) -> &Report {
         match &self.command {
             OffsetsCommand::Get(of) => of,
             OffsetsCommand::Plan(to) | OffsetsCommand::Reset(to) => &to.of,
@@ -358,27 +347,17 @@ impl Offsets {
 #[derive(Debug, Subcommand)]
 pub enum OffsetsCommand {
     /// Show each partition: what the topic holds, where the ledger ends, where the group stands
-    Get(OffsetsOf),
+    Get(Report),
     /// Show what a reset would read again or skip; writes nothing
     Plan(OffsetsTo),
-    /// Move every partition; a worker that runs begins there at once
+    /// Move partitions; a worker that runs begins there at once
     #[command(after_help = "\
 Examples:
   kpipe offsets plan orders.yaml --to earliest
+  kpipe offsets reset orders.yaml --to 1200 --only 'orders[3]' --yes
   kpipe offsets reset orders.yaml --to earliest --yes    read everything again: objects of the same records get the same names
   kpipe offsets reset orders.yaml --to group --yes       the group was moved by hand, and that is to count")]
     Reset(OffsetsTo),
-}
-
-/// Whose offsets.
-#[derive(Debug, ClapArgs)]
-pub struct OffsetsOf {
-    /// Which files.
-    #[command(flatten)]
-    pub inputs: Inputs,
-    /// How to write the result: human, plain, json
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
-    pub format: Format,
 }
 
 /// Where to.
@@ -386,10 +365,13 @@ pub struct OffsetsOf {
 pub struct OffsetsTo {
     /// Whose.
     #[command(flatten)]
-    pub of: OffsetsOf,
+    pub of: Report,
     /// earliest, latest, group (where the consumer group stands), or an offset
     #[arg(long, value_name = "WHERE")]
     pub to: String,
+    /// Move this partition alone, as orders[3]; can be repeated
+    #[arg(long, value_name = "TOPIC[N]")]
+    pub only: Vec<String>,
     /// Agree to records being written again or skipped
     #[arg(long, short)]
     pub yes: bool,

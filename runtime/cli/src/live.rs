@@ -125,7 +125,8 @@ impl World<'_> {
         definition(endpoint)?.source.map(|open| open(&self.request(pipeline, endpoint, &pipeline.routes))).transpose()
     }
 
-    fn inspect(&self, pipeline: &Pipeline, endpoint: &Endpoint, routes: &[Route]) -> Result<Inspection, ConnectorError> {
+    /// What one end of a pipeline says of itself.
+    pub(crate) fn inspect(&self, pipeline: &Pipeline, endpoint: &Endpoint, routes: &[Route]) -> Result<Inspection, ConnectorError> {
         match definition(endpoint)?.inspect {
             Some(inspect) => inspect(&self.request(pipeline, endpoint, routes)),
             None => Ok(Inspection::default()),

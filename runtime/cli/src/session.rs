@@ -62,7 +62,7 @@ fn worth(event: &Event, verbose: u8) -> Option<Level> {
         Event::Ended { complete: false } => Some(Level::Warn),
         Event::Back { .. }
         | Event::Assigned(_)
-        | Event::LedgerAhead { .. }
+        | Event::OffGroup { .. }
         | Event::Revoked(_)
         | Event::CaughtUp
         | Event::Draining

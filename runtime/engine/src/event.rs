@@ -128,8 +128,8 @@ pub enum Event {
     Started,
     /// Partitions are this task's from now on; empty if it got none.
     Assigned(Vec<(PartitionName, Option<Position>)>),
-    /// The ledger is ahead of the source's own position, which is advice only: records in between count already and are not written again.
-    LedgerAhead {
+    /// The ledger ends elsewhere than where the source's group stands, which is advice only.
+    OffGroup {
         /// The partition.
         partition: PartitionName,
         /// Where it is read from.
@@ -255,11 +255,14 @@ impl fmt::Display for Event {
                 }
                 Ok(())
             }
-            Self::LedgerAhead { partition, ledger, group } => {
+            Self::OffGroup { partition, ledger, group } if group < ledger => {
                 write!(
                     f,
-                    "{partition}: the ledger is at {ledger}, the group at {group}: what is between counts already, reading goes on at {ledger}"
+                    "{partition}: reading goes on at {ledger}, where the ledger ends; what follows {group}, where the group stands, counts already"
                 )
+            }
+            Self::OffGroup { partition, ledger, group } => {
+                write!(f, "{partition}: reading goes on at {ledger}, as the ledger was reset; the group stands at {group}")
             }
             Self::Revoked(partitions) => write_names(f, "gave away", partitions),
             Self::Lost(partitions) => write_names(f, "lost", partitions),

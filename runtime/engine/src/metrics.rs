@@ -192,7 +192,7 @@ impl Pipeline {
             }
             Event::Started
             | Event::Assigned(_)
-            | Event::LedgerAhead { .. }
+            | Event::OffGroup { .. }
             | Event::Revoked(_)
             | Event::Lost(_)
             | Event::Progress { .. }
@@ -298,7 +298,7 @@ impl Task {
             Event::Draining => self.state = PipelineState::Draining,
             Event::Ended { .. } => *self = Self { state: PipelineState::Stopped, ..Self::default() },
             Event::Read { .. }
-            | Event::LedgerAhead { .. }
+            | Event::OffGroup { .. }
             | Event::Filtered { .. }
             | Event::Closed { .. }
             | Event::Uploaded(_)

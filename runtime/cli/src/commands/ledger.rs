@@ -6,8 +6,8 @@ use kpipe_engine::ledger::audit::{Audit, PartitionAudit};
 use serde_json::{Value, json};
 
 use super::print;
-use super::verify::audits;
-use crate::args::{Common, Format, Ledger, LedgerCommand, Voice};
+use super::verify::{Depth, audits};
+use crate::args::{Common, Format, Ledger, LedgerCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::host::{Host, Style};
@@ -18,8 +18,7 @@ use crate::render::progress::size;
 /// Reads and prints them.
 pub(crate) fn run(common: &Common, args: &Ledger, host: &mut Host<'_>) -> Result<Exit, Failure> {
     let LedgerCommand::Show(args) = &args.command;
-    let voice = Voice::from(args.format);
-    let Some(audits) = audits(common, voice, &args.inputs.paths, args.inputs.profile.as_deref(), host)? else { return Ok(Exit::Invalid) };
+    let Some(audits) = audits(common, Depth::Ledgers, args, host)? else { return Ok(Exit::Invalid) };
     let text = match args.format {
         Format::Json => {
             let all: Vec<Value> = audits
@@ -61,6 +60,9 @@ fn table(style: Style, name: &str, audit: &Audit) -> String {
             let _ = if column == 0 { write!(text, " {cell:<width$}") } else { write!(text, "  {cell:>width$}") };
         }
         text.push('\n');
+    }
+    if !audit.findings.is_empty() {
+        let _ = writeln!(text, "  {} `kpipe verify` says what does not fit", paint(style, Ink::Error, "wrong:"));
     }
     text
 }

@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use kpipe_compiler::plan::{CommitProtocol, Pipeline};
 use kpipe_compiler::sources::Mode;
-use kpipe_engine::connector::PartitionInspection;
+use kpipe_engine::connector::{Inspection, PartitionInspection};
 use kpipe_engine::env::Env;
 use kpipe_engine::error::{ConnectorError, ErrorKind};
-use kpipe_engine::ledger::audit::{Audited, heads};
+use kpipe_engine::ledger::chain::heads;
 use kpipe_engine::ledger::reset::{self, Move, Target};
 use kpipe_engine::position::Position;
 use serde_json::{Value, json};
 
 use super::{failed, findings, print, runtime};
-use crate::args::{Common, Format, Offsets, OffsetsCommand, OffsetsOf, Voice};
+use crate::args::{Common, Format, Offsets, OffsetsCommand, Report, Voice};
 use crate::compile::{Unit, compile};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,40 +23,34 @@ use crate::paths::situated;
 use crate::render::json;
 use crate::secrets::HostSecrets;
 
+/// What is asked for.
+enum What<'a> {
+    Get,
+    Move { target: Target, only: &'a [String], writes: bool },
+}
+
 /// Shows, plans or writes.
 pub(crate) fn run(common: &Common, args: &Offsets, host: &mut Host<'_>) -> Result<Exit, Failure> {
-    let (of, target, writes) = match &args.command {
-        OffsetsCommand::Get(of) => (of, None, false),
-        OffsetsCommand::Plan(move_to) => (&move_to.of, Some(target(&move_to.to)?), false),
-        OffsetsCommand::Reset(move_to) => (&move_to.of, Some(target(&move_to.to)?), move_to.yes),
+    let of = args.of();
+    let what = match &args.command {
+        OffsetsCommand::Get(_) => What::Get,
+        OffsetsCommand::Plan(to) => What::Move { target: target(&to.to)?, only: &to.only, writes: false },
+        OffsetsCommand::Reset(to) if to.yes => What::Move { target: target(&to.to)?, only: &to.only, writes: true },
+        OffsetsCommand::Reset(_) => {
+            let message = "a reset reads records again, or skips them: `--yes` agrees to that";
+            return Err(Failure::new(Exit::ConsentNeeded, message).help("`kpipe offsets plan` with the same `--to` says how many"));
+        }
     };
-    if matches!(args.command, OffsetsCommand::Reset(_)) && !writes {
-        let message = "a reset reads records again, or skips them: `--yes` agrees to that";
-        return Err(Failure::new(Exit::ConsentNeeded, message).help("`kpipe offsets plan` with the same `--to` says how many"));
-    }
     let voice = Voice::from(of.format);
     let Some(pipeline) = one(common, voice, of, host)? else { return Ok(Exit::Invalid) };
     let runtime = runtime()?;
     let secrets = HostSecrets::of(host);
     let dir = host.dir.clone();
     let world = World { runtime: runtime.handle(), secrets: &secrets, dir: &dir };
-    let audited = world.audited(&pipeline);
-    let found: Result<String, ConnectorError> = runtime.block_on(async {
-        let audited = audited?;
-        match target {
-            None => get(&pipeline, &audited, of.format).await,
-            Some(target) => {
-                needs_ledger(&pipeline)?;
-                let moves = reset::plan(&audited, target).await?;
-                if writes {
-                    for step in &moves {
-                        reset::reset(&audited, step, &Env::system().random).await?;
-                    }
-                }
-                Ok(told(&moves, writes, of.format))
-            }
-        }
-    });
+    let found = match what {
+        What::Get => get(world, &pipeline, of.format),
+        What::Move { target, only, writes } => move_to(world, &pipeline, target, only, writes).map(|moves| told(&moves, writes, of.format)),
+    };
     runtime.shutdown_background();
     match found {
         Ok(text) => print(host, &text).map(|()| Exit::Done),
@@ -70,7 +64,7 @@ pub(crate) fn run(common: &Common, args: &Offsets, host: &mut Host<'_>) -> Resul
 }
 
 /// The only pipeline of the files; `None` if they have errors, which are said.
-fn one(common: &Common, voice: Voice, of: &OffsetsOf, host: &mut Host<'_>) -> Result<Option<Pipeline>, Failure> {
+fn one(common: &Common, voice: Voice, of: &Report, host: &mut Host<'_>) -> Result<Option<Pipeline>, Failure> {
     let compiled = compile(host, &of.inputs.paths, of.inputs.profile.as_deref(), Mode::Plan, None)?;
     findings(common, voice, host, &compiled)?;
     if compiled.has_errors {
@@ -97,17 +91,37 @@ fn target(word: &str) -> Result<Target, Failure> {
     }
 }
 
-fn needs_ledger(pipeline: &Pipeline) -> Result<(), ConnectorError> {
-    if pipeline.commit == CommitProtocol::Ledger {
-        return Ok(());
+/// What a move would do, or did.
+fn move_to(world: World<'_>, pipeline: &Pipeline, target: Target, only: &[String], writes: bool) -> Result<Vec<Move>, ConnectorError> {
+    if pipeline.commit != CommitProtocol::Ledger {
+        let message = format!("pipeline `{}` keeps no ledger: its position is the group's", pipeline.name);
+        let help = "stop it, and move the group with kafka-consumer-groups --reset-offsets";
+        return Err(ConnectorError::new(ErrorKind::Invalid, message).help(help));
     }
-    let message = format!("pipeline `{}` keeps no ledger: its position is the group's", pipeline.name);
-    Err(ConnectorError::new(ErrorKind::Invalid, message).help("stop it, and move the group with kafka-consumer-groups --reset-offsets"))
+    let audited = world.audited(pipeline)?;
+    let env = Env::system();
+    world.runtime.block_on(async {
+        let moves = reset::plan(&audited, target, only).await?;
+        for step in moves.iter().filter(|_| writes) {
+            reset::reset(&audited, step, &env.random).await?;
+        }
+        Ok(moves)
+    })
 }
 
-async fn get(pipeline: &Pipeline, audited: &Audited, format: Format) -> Result<String, ConnectorError> {
-    let heads = if pipeline.commit == CommitProtocol::Ledger { heads(audited).await? } else { Vec::new() };
-    let rows = audited.source.iter().map(|partition| {
+fn get(world: World<'_>, pipeline: &Pipeline, format: Format) -> Result<String, ConnectorError> {
+    let (source, heads) = match pipeline.commit {
+        CommitProtocol::Ledger => {
+            let audited = world.audited(pipeline)?;
+            let heads = world.runtime.block_on(heads(&audited))?;
+            (audited.source, heads)
+        }
+        CommitProtocol::Deterministic => {
+            let Inspection { partitions, .. } = world.inspect(pipeline, &pipeline.source, &pipeline.routes)?;
+            (partitions, Vec::new())
+        }
+    };
+    let rows = source.iter().map(|partition| {
         let PartitionInspection { topic, partition, low, high, committed, start: _ } = partition;
         let ledger = heads.iter().find(|(scope, _)| *scope.topic == **topic && scope.partition == *partition).map(|(_, head)| head.end);
         (format!("{topic}[{partition}]"), *low, *high, *committed, ledger)
@@ -138,17 +152,17 @@ fn told(moves: &[Move], written: bool, format: Format) -> String {
             .iter()
             .map(|step| {
                 let (again, skipped) = step.cost();
-                json!({ "partition": step.scope.to_string(), "from": step.from, "to": step.to, "read_again": again, "skipped": skipped })
+                json!({ "partition": step.name(), "from": step.from, "to": step.to, "read_again": again, "skipped": skipped })
             })
             .collect();
         return json::document(Exit::Done, &[], &[], json!({ "moves": all, "written": written }));
     }
     let mut text = String::new();
     for step in moves {
-        let from = step.from.map_or_else(|| "nothing".to_owned(), |from| from.to_string());
+        let _ = write!(text, "{}: from {} to {}, ", step.name(), step.from, step.to);
         let _ = match step.cost() {
-            (again, 0) => writeln!(text, "{}: from {from} to {}, {again} positions are read again", step.scope, step.to),
-            (_, skipped) => writeln!(text, "{}: from {from} to {}, {skipped} positions are skipped", step.scope, step.to),
+            (again, 0) => writeln!(text, "{again} positions are read again"),
+            (_, skipped) => writeln!(text, "{skipped} positions are skipped"),
         };
     }
     text.push_str(match (moves.is_empty(), written) {

@@ -1,15 +1,14 @@
 //! `kpipe verify`: whether every record that was committed is there, once.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use kpipe_compiler::plan::CommitProtocol;
 use kpipe_compiler::sources::Mode;
-use kpipe_engine::ledger::audit::{Audit, PartitionAudit, audit};
+use kpipe_engine::ledger::audit::{Audit, PartitionAudit, audit, ledgers};
 use serde_json::{Value, json};
 
 use super::{failed, findings, print, runtime};
-use crate::args::{Common, Format, Verify, Voice};
+use crate::args::{Common, Format, Report, Voice};
 use crate::compile::{Unit, compile};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,9 +20,8 @@ use crate::render::paint::{Ink, paint};
 use crate::secrets::HostSecrets;
 
 /// Audits each pipeline and prints what was found. Ends with 3 if something does not fit.
-pub(crate) fn run(common: &Common, args: &Verify, host: &mut Host<'_>) -> Result<Exit, Failure> {
-    let voice = Voice::from(args.format);
-    let Some(audits) = audits(common, voice, &args.inputs.paths, args.inputs.profile.as_deref(), host)? else { return Ok(Exit::Invalid) };
+pub(crate) fn run(common: &Common, args: &Report, host: &mut Host<'_>) -> Result<Exit, Failure> {
+    let Some(audits) = audits(common, Depth::Everything, args, host)? else { return Ok(Exit::Invalid) };
     let is_clean = audits.iter().all(|(_, audit)| audit.findings.is_empty());
     let exit = if is_clean { Exit::Done } else { Exit::TestFailed };
     let text = match args.format {
@@ -40,15 +38,19 @@ pub(crate) fn run(common: &Common, args: &Verify, host: &mut Host<'_>) -> Result
     Ok(exit)
 }
 
+/// What is looked at.
+#[derive(Clone, Copy)]
+pub(super) enum Depth {
+    /// Ledgers and objects.
+    Everything,
+    /// Ledgers alone.
+    Ledgers,
+}
+
 /// The audit of every pipeline that keeps a ledger, by name; `None` if the files have errors, which are said.
-pub(super) fn audits(
-    common: &Common,
-    voice: Voice,
-    paths: &[PathBuf],
-    profile: Option<&str>,
-    host: &mut Host<'_>,
-) -> Result<Option<Vec<(String, Audit)>>, Failure> {
-    let compiled = compile(host, paths, profile, Mode::Plan, None)?;
+pub(super) fn audits(common: &Common, depth: Depth, args: &Report, host: &mut Host<'_>) -> Result<Option<Vec<(String, Audit)>>, Failure> {
+    let voice = Voice::from(args.format);
+    let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Plan, None)?;
     findings(common, voice, host, &compiled)?;
     if compiled.has_errors {
         return Ok(None);
@@ -65,7 +67,10 @@ pub(super) fn audits(
             failures.push(Failure::new(Exit::Invalid, message).help("only files that a ledger names can be verified"));
             continue;
         }
-        let found = world.audited(&pipeline).and_then(|audited| runtime.block_on(audit(&audited)));
+        let found = world.audited(&pipeline).and_then(|audited| match depth {
+            Depth::Everything => runtime.block_on(audit(&audited)),
+            Depth::Ledgers => runtime.block_on(ledgers(&audited)),
+        });
         match found {
             Ok(audit) => audits.push((pipeline.name, audit)),
             Err(error) => failures.push(Failure::from(error)),

@@ -22,7 +22,7 @@ pub(super) struct Found {
     /// The mark of the upload that made it.
     pub(super) mark: Option<String>,
     pub(super) bytes: Option<u64>,
-    pub(super) modified_ms: i64,
+    pub(super) modified_ms: Option<i64>,
     /// The CRC64NVME of all its bytes.
     pub(super) crc64: Option<u64>,
 }
@@ -74,8 +74,8 @@ impl Bucket {
             let call = call.set_start_after(after.clone()).set_continuation_token(next);
             let answer = call.send().await.map_err(|error| self.failed("list", "", &error).1)?;
             for object in answer.contents() {
-                let bytes = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                let key = object.key().unwrap_or_default().to_owned();
+                let bytes = object.size().and_then(|size| u64::try_from(size).ok()).ok_or_else(|| self.unsaid("how long an object is"))?;
+                let key = object.key().ok_or_else(|| self.unsaid("the key of an object"))?.to_owned();
                 found.push(Listed { key, bytes, modified_ms: self.ms(object.last_modified())? });
             }
             next = answer.next_continuation_token;
@@ -156,15 +156,18 @@ impl Bucket {
         // AWS says whole seconds: the latest moment that it can have been.
         let whole_second = upload.initiated().is_some_and(|at| at.subsec_nanos() == 0);
         let begun_ms = self.ms(upload.initiated())? + if whole_second { 999 } else { 0 };
-        let id = UploadId(format!("/{}", upload.upload_id().unwrap_or_default()));
-        Ok(UnfinishedUpload { key: upload.key().unwrap_or_default().to_owned(), upload: id, begun_ms })
+        let id = upload.upload_id().ok_or_else(|| self.unsaid("the id of an upload"))?;
+        let key = upload.key().ok_or_else(|| self.unsaid("the key of an upload"))?.to_owned();
+        Ok(UnfinishedUpload { key, upload: UploadId(format!("/{id}")), begun_ms })
     }
 
     fn ms(&self, time: Option<&DateTime>) -> Result<i64, ConnectorError> {
-        time.and_then(|time| time.to_millis().ok()).ok_or_else(|| {
-            let message = format!("s3 at {}: the store does not say when an object was written", self.store.place);
-            ConnectorError::new(ErrorKind::Invalid, message)
-        })
+        time.and_then(|time| time.to_millis().ok()).ok_or_else(|| self.unsaid("when an object was written"))
+    }
+
+    /// An answer without what every store says.
+    fn unsaid(&self, what: &str) -> ConnectorError {
+        ConnectorError::new(ErrorKind::Invalid, format!("s3 at {}: the store does not say {what}", self.store.place))
     }
 
     /// What is under a key.
@@ -182,15 +185,15 @@ impl Bucket {
         Ok(Some(Found {
             mark: head.metadata().and_then(|metadata| metadata.get(UPLOAD_MARK)).cloned(),
             bytes: head.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
-            modified_ms: head.last_modified().and_then(|time| time.to_millis().ok()).unwrap_or_default(),
+            modified_ms: head.last_modified().and_then(|time| time.to_millis().ok()),
             crc64: head.checksum_crc64_nvme().filter(|_| whole).and_then(from_base64),
         }))
     }
 
     pub(super) async fn look_at(&self, key: &str) -> Result<Option<Stat>, ConnectorError> {
         let Some(Found { mark, bytes, modified_ms, crc64 }) = self.found(key).await? else { return Ok(None) };
-        let bytes =
-            bytes.ok_or_else(|| ConnectorError::new(ErrorKind::Invalid, format!("s3 at {}: {key} has no length", self.store.place)))?;
+        let bytes = bytes.ok_or_else(|| self.unsaid("how long an object is"))?;
+        let modified_ms = modified_ms.ok_or_else(|| self.unsaid("when an object was written"))?;
         Ok(Some(Stat { bytes, modified_ms, upload: mark, crc64 }))
     }
 

@@ -234,7 +234,7 @@ impl Task {
             self.source.start(id, start)?;
             let name = self.partitions.name(id);
             if let Some(group) = differs {
-                self.setup.voice.say(&Event::LedgerAhead { partition: name.clone(), ledger: start, group });
+                self.setup.voice.say(&Event::OffGroup { partition: name.clone(), ledger: start, group });
             }
             names.push((name, Some(start)));
             news.extend(is_news.then_some((id, start)));

@@ -10,18 +10,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kpipe_compiler::names::RESERVED_FOLDER;
 
+use super::chain::{all, chains};
 use super::keys::{self, Scope};
 use super::record::{FileEntry, Record, RecordNumber};
 use crate::connector::{FileStore, PartitionInspection};
-use crate::error::{ConnectorError, ErrorKind};
+use crate::error::ConnectorError;
 use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_KEEP_RECORDS, LEDGER_TRIM_EVERY};
 use crate::position::Position;
-
-/// Keys that are listed at a time.
-const PAGE: usize = 1_000;
 
 /// What is audited.
 pub struct Audited {
@@ -192,16 +191,12 @@ impl Finding {
     }
 }
 
-/// Audits a pipeline.
+/// Audits a pipeline, running or not.
 ///
 /// # Errors
 /// A store cannot be asked.
 pub async fn audit(audited: &Audited) -> Result<Audit, ConnectorError> {
-    let mut audit = Audit::default();
-    let mut files = Vec::new();
-    for ledger in ledgers(audited).await? {
-        read_chain(audited, ledger, &mut audit, &mut files);
-    }
+    // Objects first: every one that is seen has its record by then, whatever is committed meanwhile.
     let mut listed: Vec<(&str, String, u64)> = Vec::new();
     for (bucket, (store, prefixes)) in &audited.outputs {
         for prefix in prefixes {
@@ -209,6 +204,7 @@ pub async fn audit(audited: &Audited) -> Result<Audit, ConnectorError> {
             listed.extend(found.into_iter().map(|(key, bytes)| (&**bucket, key, bytes)));
         }
     }
+    let (mut audit, files) = read_ledgers(audited).await?;
     let objects: Objects<'_> = listed.iter().map(|(bucket, key, bytes)| ((*bucket, &**key), *bytes)).collect();
     audit.objects = objects.len() as u64;
     check_files(audited, &files, &objects, &mut audit).await?;
@@ -216,29 +212,41 @@ pub async fn audit(audited: &Audited) -> Result<Audit, ConnectorError> {
     Ok(audit)
 }
 
-/// The newest record of each partition.
+/// The ledgers alone: no object is looked at but those that may not be visible yet.
 ///
 /// # Errors
-/// The store cannot be asked, or the newest object of a ledger is no record.
-pub async fn heads(audited: &Audited) -> Result<Vec<(Arc<Scope>, Record)>, ConnectorError> {
-    let mut heads = Vec::new();
-    for Ledger { scope, records } in ledgers(audited).await? {
-        let Some((n, (key, bytes))) = records.into_iter().next_back() else { continue };
-        let head = Record::from_bytes(n, &bytes).map_err(|error| {
-            ConnectorError::new(ErrorKind::Fenced, format!("{scope}: {key}: {error}")).help("`kpipe verify` says what else does not fit")
-        })?;
-        heads.push((scope, head));
+/// A store cannot be asked.
+pub async fn ledgers(audited: &Audited) -> Result<Audit, ConnectorError> {
+    let (mut audit, files) = read_ledgers(audited).await?;
+    for committed in files.iter().filter(|committed| !committed.is_published) {
+        if length(audited, &committed.file).await?.is_none() {
+            audit.count_unpublished(&committed.scope);
+        }
     }
-    Ok(heads)
+    Ok(audit)
 }
 
-/// Records as they lie there: key and bytes.
-type Written = BTreeMap<RecordNumber, (String, Vec<u8>)>;
+impl Audit {
+    fn count_unpublished(&mut self, scope: &Scope) {
+        let partition = self.partitions.iter_mut().find(|partition| *partition.scope == *scope);
+        partition.into_iter().for_each(|partition| partition.unpublished += 1);
+    }
+}
 
-/// The records of one partition as they lie there.
-struct Ledger {
-    scope: Arc<Scope>,
-    records: Written,
+async fn read_ledgers(audited: &Audited) -> Result<(Audit, Vec<Committed>), ConnectorError> {
+    let (mut audit, mut files) = (Audit::default(), Vec::new());
+    let Some((store, _)) = audited.outputs.get(&audited.bucket) else { return Ok((audit, files)) };
+    for chain in chains(audited).await? {
+        let records = chain.read(store.as_ref()).await?;
+        follow(audited, &chain.scope, records, &mut audit, &mut files);
+    }
+    Ok((audit, files))
+}
+
+/// How long the object of a committed file is; `None` if it is not there.
+async fn length(audited: &Audited, file: &FileEntry) -> Result<Option<u64>, ConnectorError> {
+    let Some((store, _)) = audited.outputs.get(&file.bucket) else { return Ok(None) };
+    Ok(store.stat(&file.key).await?.map(|stat| stat.bytes))
 }
 
 /// A file that counts.
@@ -249,46 +257,24 @@ struct Committed {
     file: FileEntry,
 }
 
-async fn ledgers(audited: &Audited) -> Result<Vec<Ledger>, ConnectorError> {
-    let Some((store, _)) = audited.outputs.get(&audited.bucket) else { return Ok(Vec::new()) };
-    let folder = keys::pipeline_folder(&audited.prefix, &audited.pipeline);
-    let keys = all(store.as_ref(), &folder).await?.into_iter().map(|(key, _)| key);
-    let read_one = |key: String| async move {
-        let bytes = store.get(&key).await?;
-        Ok::<_, ConnectorError>((key, bytes))
-    };
-    let reads: Vec<_> = keys.map(read_one).collect();
-    let read: Vec<(String, Option<bytes::Bytes>)> = stream::iter(reads).buffered(FILES_IN_FLIGHT_MAX).try_collect().await?;
-    let mut ledgers: BTreeMap<Arc<Scope>, Written> = BTreeMap::new();
-    for (key, bytes) in read {
-        let (Some((scope, n)), Some(bytes)) = (scope_of(audited, &folder, &key), bytes) else { continue };
-        ledgers.entry(scope).or_default().insert(n, (key, bytes.to_vec()));
-    }
-    Ok(ledgers.into_iter().map(|(scope, records)| Ledger { scope, records }).collect())
-}
-
-/// `<topic>/<identity>/<partition>/<number>.json` below the folder.
-fn scope_of(audited: &Audited, folder: &str, key: &str) -> Option<(Arc<Scope>, RecordNumber)> {
-    let parts: Vec<&str> = key.strip_prefix(folder)?.split('/').collect();
-    let [topic, identity, partition, name] = parts[..] else { return None };
-    let (prefix, pipeline) = (Arc::clone(&audited.prefix), Arc::clone(&audited.pipeline));
-    let scope = Scope { prefix, pipeline, topic: topic.into(), identity: identity.into(), partition: partition.parse().ok()? };
-    Some((Arc::new(scope), keys::number(name)?))
-}
-
 /// Follows the records of a partition and collects their files.
-fn read_chain(audited: &Audited, ledger: Ledger, audit: &mut Audit, files: &mut Vec<Committed>) {
-    let Ledger { scope, mut records } = ledger;
+fn follow(
+    audited: &Audited,
+    scope: &Arc<Scope>,
+    mut records: BTreeMap<RecordNumber, (&str, Bytes)>,
+    audit: &mut Audit,
+    files: &mut Vec<Committed>,
+) {
     let (Some(oldest), Some(newest)) = (records.keys().next().copied(), records.keys().next_back().copied()) else { return };
     // What retention leaves: the numbers before the oldest are gone only if there are enough behind it.
     if oldest.0 > 1 && newest.0 - oldest.0 + LEDGER_TRIM_EVERY < LEDGER_KEEP_RECORDS {
-        (1..oldest.0).for_each(|n| audit.findings.push(Finding::RecordMissing { scope: Arc::clone(&scope), n: RecordNumber(n) }));
+        (1..oldest.0).for_each(|n| audit.findings.push(Finding::RecordMissing { scope: Arc::clone(scope), n: RecordNumber(n) }));
     }
     let mut last = None;
     let mut chain = Vec::new();
     for n in (oldest.0..=newest.0).map(RecordNumber) {
         let Some((key, bytes)) = records.remove(&n) else {
-            audit.findings.push(Finding::RecordMissing { scope: Arc::clone(&scope), n });
+            audit.findings.push(Finding::RecordMissing { scope: Arc::clone(scope), n });
             last = None;
             continue;
         };
@@ -296,24 +282,24 @@ fn read_chain(audited: &Audited, ledger: Ledger, audit: &mut Audit, files: &mut 
             Ok(record) => {
                 if let Some(end) = last.filter(|end| *end != record.start) {
                     let start = record.start;
-                    audit.findings.push(Finding::RecordsApart { scope: Arc::clone(&scope), n, start, end });
+                    audit.findings.push(Finding::RecordsApart { scope: Arc::clone(scope), n, start, end });
                 }
                 last = Some(record.end);
                 chain.push(record);
             }
             Err(error) => {
-                let why = error.to_string();
-                audit.findings.push(Finding::RecordChanged { scope: Arc::clone(&scope), n, key, why });
+                let (key, why) = (key.to_owned(), error.to_string());
+                audit.findings.push(Finding::RecordChanged { scope: Arc::clone(scope), n, key, why });
                 last = None;
             }
         }
     }
     let (Some(first), Some(head)) = (chain.first(), chain.last()) else { return };
-    check_group(audited, &scope, head.end, audit);
+    check_group(audited, scope, head.end, audit);
     let published = head.completed_through;
     let count = |what: fn(&FileEntry) -> u64| chain.iter().flat_map(|record| &record.files).map(what).sum();
     audit.partitions.push(PartitionAudit {
-        scope: Arc::clone(&scope),
+        scope: Arc::clone(scope),
         oldest,
         newest,
         start: first.start,
@@ -325,7 +311,7 @@ fn read_chain(audited: &Audited, ledger: Ledger, audit: &mut Audit, files: &mut 
     });
     for record in chain {
         let is_published = record.n <= published;
-        files.extend(record.files.into_iter().map(|file| Committed { scope: Arc::clone(&scope), n: record.n, is_published, file }));
+        files.extend(record.files.into_iter().map(|file| Committed { scope: Arc::clone(scope), n: record.n, is_published, file }));
     }
 }
 
@@ -346,21 +332,23 @@ async fn check_files(audited: &Audited, files: &[Committed], objects: &Objects<'
     let mut there = Vec::new();
     for committed in files {
         let Committed { scope, n, is_published, file } = committed;
-        let FileEntry { bucket, key, first, last, records, bytes, .. } = file;
-        match objects.get(&(&**bucket, &**key)) {
-            Some(found) if found == bytes => there.push(committed),
+        let found = match objects.get(&(&*file.bucket, &*file.key)) {
+            Some(bytes) => Some(*bytes),
+            // It may have become visible since the list was made.
+            None => length(audited, file).await?,
+        };
+        match found {
+            Some(found) if found == file.bytes => there.push(committed),
             Some(found) => {
-                let (scope, key) = (Arc::clone(scope), key.as_str().to_owned());
-                audit.findings.push(Finding::ObjectLength { scope, n: *n, key, found: *found, committed: *bytes });
+                let (scope, key) = (Arc::clone(scope), file.key.as_str().to_owned());
+                audit.findings.push(Finding::ObjectLength { scope, n: *n, key, found, committed: file.bytes });
             }
             None if *is_published => {
-                let (scope, key) = (Arc::clone(scope), key.as_str().to_owned());
-                audit.findings.push(Finding::ObjectMissing { scope, n: *n, key, first: *first, last: *last, records: *records });
+                let (first, last, records) = (file.first, file.last, file.records);
+                let (scope, key) = (Arc::clone(scope), file.key.as_str().to_owned());
+                audit.findings.push(Finding::ObjectMissing { scope, n: *n, key, first, last, records });
             }
-            None => {
-                let partition = audit.partitions.iter_mut().find(|partition| partition.scope == *scope);
-                partition.into_iter().for_each(|partition| partition.unpublished += 1);
-            }
+            None => audit.count_unpublished(scope),
         }
     }
     let calls: Vec<_> = there.into_iter().map(|committed| is_changed(audited, committed)).collect();
@@ -439,18 +427,4 @@ async fn data_objects(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String
     let is_folder = |key: &str, bytes: u64| key.ends_with('/') && bytes == 0;
     objects.retain(|(key, bytes)| !is_folder(key, *bytes) && key.split('/').all(|part| part != RESERVED_FOLDER));
     Ok(objects)
-}
-
-/// Every object below a prefix.
-async fn all(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String, u64)>, ConnectorError> {
-    let (mut found, mut after) = (Vec::new(), String::new());
-    loop {
-        let page = store.list(prefix, &after, PAGE).await?;
-        let is_last = page.len() < PAGE;
-        found.extend(page.into_iter().map(|listed| (listed.key, listed.bytes)));
-        match found.last() {
-            Some((key, _)) if !is_last => after.clone_from(key),
-            _ => return Ok(found),
-        }
-    }
 }

@@ -69,6 +69,14 @@ pub(crate) struct Taken {
     pub(crate) is_news: bool,
 }
 
+/// Why a run of the protocol has no outcome.
+enum Ended {
+    /// The ledger itself says so.
+    Protocol(MachineError),
+    /// A store could not be asked, or holds something else; what the run wrote may be there.
+    Outside(ConnectorError),
+}
+
 /// A set that does not count.
 #[derive(Debug)]
 pub(crate) enum NotCommitted {
@@ -103,7 +111,7 @@ impl Keeper {
         let owner = self.random_word();
         let advised = assigned.start.unwrap_or(Position(0));
         let (machine, first) = Machine::acquire(advised, self.marks(&owner, RecordNumber::NONE, "assigned"));
-        let head = self.run(&scope, fence, machine, first).await?;
+        let head = self.run(&scope, fence, machine, first).await.map_err(|ended| self.said(&scope, ended))?;
         let taken = taken(&self.place, &scope, &head, assigned.committed)?;
         let held = Held { scope, owner, head, seen: self.retries.env.clock.monotonic() };
         self.lock().insert(assigned.id, held);
@@ -167,8 +175,9 @@ impl Keeper {
         let marks = self.marks(&owner, head.n, reason);
         let (machine, first) = Machine::commit(&head, delta, files, marks).map_err(|error| self.failed(&scope, error))?;
         let head = match self.run(&scope, fence, machine, first).await {
-            Err(error) if error.kind == ErrorKind::Fenced && error.retry == Retry::Reopen => return Err(NotCommitted::Never(error)),
-            head => head?,
+            Ok(head) => head,
+            Err(Ended::Protocol(error @ MachineError::Fenced { .. })) => return Err(NotCommitted::Never(self.failed(&scope, error))),
+            Err(ended) => return Err(NotCommitted::Unknown(self.said(&scope, ended))),
         };
         let n = head.n;
         if let Some(held) = self.lock().get_mut(&partition) {
@@ -196,11 +205,11 @@ impl Keeper {
         }
     }
 
-    async fn run(&self, scope: &Scope, fence: &Fence, mut machine: Machine, first: Ask) -> Result<Arc<Record>, ConnectorError> {
+    async fn run(&self, scope: &Scope, fence: &Fence, mut machine: Machine, first: Ask) -> Result<Arc<Record>, Ended> {
         let mut ask = first;
         loop {
-            let answer = self.answer(scope, fence, ask).await?;
-            match machine.next(answer).map_err(|error| self.failed(scope, error))? {
+            let answer = self.answer(scope, fence, ask).await.map_err(Ended::Outside)?;
+            match machine.next(answer).map_err(Ended::Protocol)? {
                 Step::Ask(next) => ask = next,
                 Step::Done(head) => return Ok(head),
             }
@@ -281,8 +290,10 @@ impl Keeper {
                      completed: {error}",
                     record.n
                 );
-                let help = "`kpipe offsets reset` to the first of these positions reads them again; look for a lifecycle rule that aborts \
-                            uploads after less than a week";
+                let help = format!(
+                    "`kpipe offsets reset --to {first} --only '{scope}'` reads from there again; look for a lifecycle rule that aborts uploads after \
+                     less than a week"
+                );
                 Err(ConnectorError::new(ErrorKind::Fenced, message).help(help))
             }
             Err(error) => Err(error),
@@ -330,7 +341,7 @@ impl Keeper {
             let identity = first.key[folder.len()..].split('/').next().unwrap_or_default().to_owned();
             if identity != *scope.identity {
                 let message = format!("{scope}: the topic was created anew: its id is {}, the ledger knows {identity}", scope.identity);
-                let help = "its offsets start again, so names would collide: write below another `prefix`, or under another pipeline name";
+                let help = "its offsets start again, so names would collide: write below another `prefix`";
                 return Err(ConnectorError::new(ErrorKind::Fenced, message).help(help));
             }
             // The character behind `/` skips this identity's whole folder.
@@ -366,6 +377,13 @@ impl Keeper {
     fn unreadable(&self, scope: &Scope, n: RecordNumber, error: &RecordError) -> ConnectorError {
         let message = format!("{}: {}: {error}", self.place.store.place(), scope.key(n));
         ConnectorError::new(ErrorKind::Fenced, message).help("`kpipe ledger show` says what the records around it hold")
+    }
+
+    fn said(&self, scope: &Scope, ended: Ended) -> ConnectorError {
+        match ended {
+            Ended::Protocol(error) => self.failed(scope, error),
+            Ended::Outside(error) => error,
+        }
     }
 
     fn failed(&self, scope: &Scope, error: MachineError) -> ConnectorError {

@@ -14,11 +14,13 @@
 //! | `keeper.rs` | the protocol over stores: taking partitions over, committing sets |
 //! | `probe.rs` | whether a store keeps the promise that all of this rests on |
 //! | `claim.rs` | one pipeline a topic and prefix |
+//! | `chain.rs` | the records of each partition, listed and read from outside |
 //! | `audit.rs` | whether everything fits: `kpipe verify` |
 //! | `reset.rs` | a position moved by hand: `kpipe offsets reset` |
 //! | `sweep.rs` | uploads that nobody will complete, records that nobody will read |
 
 pub mod audit;
+pub mod chain;
 mod claim;
 mod keeper;
 pub mod keys;

@@ -1,13 +1,12 @@
 //! Moves the position of partitions by hand: a record of its own, so that nothing is silent and no running worker commits past it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use super::audit::{Audited, heads};
+use super::audit::Audited;
+use super::chain::{Chain, chains};
 use super::keys::Scope;
-use super::record::{Kind, Marks, RESET, Record};
-use crate::connector::{Created, NO_IDENTITY, PartitionInspection};
+use super::record::{FileEntry, Kind, Marks, RESET, Record, RecordNumber};
+use crate::connector::{Created, FileStore, IfExists, PartitionInspection};
 use crate::env::Random;
 use crate::error::{ConnectorError, ErrorKind};
 use crate::position::Position;
@@ -26,92 +25,114 @@ pub enum Target {
 }
 
 /// A partition and where it is moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
-    /// Which.
-    pub scope: Arc<Scope>,
-    /// Where the ledger ends now; `None`: nothing was committed yet.
-    pub from: Option<Position>,
+    /// Where its ledger ends now.
+    pub from: Position,
     /// Where it goes on.
     pub to: Position,
     /// The newest record.
-    head: Option<Record>,
+    head: Record,
+    chain: Chain,
 }
 
 impl Move {
     /// Positions that are read again, and that are skipped.
     #[must_use]
     pub fn cost(&self) -> (u64, u64) {
-        let from = self.from.unwrap_or(self.to);
-        (u64::try_from(from.0 - self.to.0).unwrap_or(0), u64::try_from(self.to.0 - from.0).unwrap_or(0))
+        let (from, to) = (self.from.0, self.to.0);
+        (u64::try_from(from - to).unwrap_or(0), u64::try_from(to - from).unwrap_or(0))
+    }
+
+    /// Which partition: `orders[3]`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.chain.scope.to_string()
     }
 }
 
-/// What a reset would do, partition by partition; those that stay where they are are left out.
+/// What a reset would do, partition by partition; those that stay where they are are left out. `only` names partitions as `orders[3]`; empty:
+/// all that have a ledger.
 ///
 /// # Errors
-/// A store cannot be asked, a ledger cannot be read, or a target lies outside of what the source holds.
-pub async fn plan(audited: &Audited, target: Target) -> Result<Vec<Move>, ConnectorError> {
-    let mut heads = heads(audited).await?;
+/// A store cannot be asked, a ledger cannot be read, a target lies outside of what the source holds, or `only` names what has no ledger.
+pub async fn plan(audited: &Audited, target: Target, only: &[String]) -> Result<Vec<Move>, ConnectorError> {
+    let store = store(audited)?;
     let mut moves = Vec::new();
-    for partition in &audited.source {
-        let is_it = |(scope, _): &(Arc<Scope>, Record)| *scope.topic == *partition.topic && scope.partition == partition.partition;
-        let (scope, head) = match heads.iter().position(is_it) {
-            Some(index) => {
-                let (scope, head) = heads.swap_remove(index);
-                (scope, Some(head))
+    let mut known = Vec::new();
+    for chain in chains(audited).await? {
+        let name = chain.scope.to_string();
+        let is_it =
+            |partition: &&PartitionInspection| *partition.topic == *chain.scope.topic && partition.partition == chain.scope.partition;
+        let is_wanted = only.is_empty() || only.contains(&name);
+        if let (Some(partition), true) = (audited.source.iter().find(is_it), is_wanted) {
+            let to = position(partition, &chain.scope, target)?;
+            if let Some(head) = chain.head(store).await?.filter(|head| head.end != to) {
+                moves.push(Move { from: head.end, to, head, chain });
             }
-            None => (Arc::new(new_scope(audited, partition)), None),
-        };
-        let to = position(partition, &scope, target)?;
-        let from = head.as_ref().map(|head| head.end);
-        if from != Some(to) {
-            moves.push(Move { scope, from, to, head });
+        }
+        known.push(name);
+    }
+    match only.iter().find(|name| !known.contains(name)) {
+        Some(name) => {
+            let message = format!("there is no ledger of {name}");
+            Err(ConnectorError::new(ErrorKind::Invalid, message).help(format!("there are those of {}", known.join(", "))))
+        }
+        None => Ok(moves),
+    }
+}
+
+/// Completes what was committed and is not visible, then writes the record of a move. A worker that has the partition is fenced by it, and
+/// begins there.
+///
+/// # Errors
+/// Another worker wrote a record since the plan was made; a committed file is gone and is not read again either; the store cannot be asked.
+pub async fn reset(audited: &Audited, step: &Move, random: &Random) -> Result<(), ConnectorError> {
+    let store = store(audited)?;
+    let Move { from: _, to, head, chain } = step;
+    for n in (head.completed_through.next().0..=head.n.0).map(RecordNumber) {
+        for file in chain.record(store, n).await?.files {
+            publish(audited, step, n, &file).await?;
         }
     }
-    Ok(moves)
-}
-
-/// Writes the record of a move. A worker that has the partition is fenced by it, and begins there.
-///
-/// # Errors
-/// Another worker wrote a record since the plan was made; the store cannot be asked.
-pub async fn reset(audited: &Audited, step: &Move, random: &Random) -> Result<(), ConnectorError> {
-    let Some((store, _)) = audited.outputs.get(&audited.bucket) else {
-        return Err(ConnectorError::new(ErrorKind::Bug, "a pipeline without a store"));
-    };
-    let Some(head) = &step.head else {
-        let message = format!("{}: there is no ledger yet; it begins where `from` of the source says", step.scope);
-        return Err(ConnectorError::new(ErrorKind::Invalid, message));
-    };
     let marks = Marks {
         owner: "offsets".to_owned(),
         nonce: format!("{:016x}{:016x}", random.next(), random.next()),
         plan: head.plan.clone(),
         reason: RESET.to_owned(),
-        // What the head committed may not be visible: the next owner sees to it.
-        completed_through: head.completed_through,
+        completed_through: head.n,
     };
-    let record = Record::after(Some(head), Kind::Reset, step.to, marks);
+    let record = Record::after(Some(head), Kind::Reset, *to, marks);
     let bytes = record.to_bytes().map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))?;
-    let key = step.scope.key(record.n);
-    match store.create(&key, Bytes::from(bytes)).await? {
+    match store.create(&chain.scope.key(record.n), Bytes::from(bytes)).await? {
         Created::New => Ok(()),
         Created::Exists => {
-            let message = format!("{}: a worker wrote record {} of the ledger meanwhile", step.scope, record.n);
+            let message = format!("{}: a worker wrote record {} of the ledger meanwhile", chain.scope, record.n);
             Err(ConnectorError::new(ErrorKind::Fenced, message).help("stop the pipeline, or try again"))
         }
     }
 }
 
-fn new_scope(audited: &Audited, partition: &PartitionInspection) -> Scope {
-    Scope {
-        prefix: Arc::clone(&audited.prefix),
-        pipeline: Arc::clone(&audited.pipeline),
-        topic: partition.topic.as_str().into(),
-        identity: NO_IDENTITY.into(),
-        partition: partition.partition,
+/// Makes a committed file visible. One whose upload is gone has to be read again.
+async fn publish(audited: &Audited, step: &Move, n: RecordNumber, file: &FileEntry) -> Result<(), ConnectorError> {
+    let Some((store, _)) = audited.outputs.get(&file.bucket) else {
+        let message =
+            format!("{}: record {n} of the ledger names bucket \"{}\", which no statement writes to", step.chain.scope, file.bucket);
+        return Err(ConnectorError::new(ErrorKind::Fenced, message));
+    };
+    match store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep).await {
+        Err(error) if error.kind == ErrorKind::Missing && file.first >= step.to => Ok(()),
+        Err(error) if error.kind == ErrorKind::Missing => {
+            let FileEntry { key, first, last, .. } = file;
+            let message = format!("{}: {key} is gone, and positions {first} to {last} would be in no object: {error}", step.chain.scope);
+            Err(ConnectorError::new(ErrorKind::Fenced, message).help(format!("reset with `--to {first}` or lower")))
+        }
+        completed => completed.map(drop),
     }
+}
+
+fn store(audited: &Audited) -> Result<&dyn FileStore, ConnectorError> {
+    let found = audited.outputs.get(&audited.bucket).map(|(store, _)| store.as_ref());
+    found.ok_or_else(|| ConnectorError::new(ErrorKind::Bug, "a pipeline without a store"))
 }
 
 fn position(partition: &PartitionInspection, scope: &Scope, target: Target) -> Result<Position, ConnectorError> {

@@ -25,10 +25,10 @@ fn ran(name: &str) -> Case {
 }
 
 fn audited(case: &Case) -> Audit {
-    runtime().block_on(audit(&what(case))).unwrap()
+    runtime().block_on(audit(&what(case, 300))).unwrap()
 }
 
-fn what(case: &Case) -> Audited {
+pub(super) fn what(case: &Case, high: i64) -> Audited {
     let name = &case.pipeline.name;
     let request = OpenRequest {
         pipeline: name,
@@ -44,7 +44,7 @@ fn what(case: &Case) -> Audited {
         topic: "orders".to_owned(),
         partition,
         low: Position(0),
-        high: Position(300),
+        high: Position(high),
         committed: case.committed(partition).map(Position),
         start: Position(0),
     };
@@ -151,10 +151,10 @@ fn a_removed_ledger_record_is_found_wherever_it_was() {
 #[test]
 fn a_position_is_moved_on_purpose_and_only_then() {
     let case = ran("audit-reset");
-    let audited = what(&case);
+    let audited = what(&case, 300);
     let random = Random::seeded(1);
-    let moves = runtime().block_on(plan(&audited, Target::At(Position(100)))).unwrap();
-    assert_eq!(moves.iter().map(|step| (step.from, step.cost())).collect::<Vec<_>>(), [(Some(Position(300)), (200, 0)); 2]);
+    let moves = runtime().block_on(plan(&audited, Target::At(Position(100)), &[])).unwrap();
+    assert_eq!(moves.iter().map(|step| (step.from, step.cost())).collect::<Vec<_>>(), [(Position(300), (200, 0)); 2]);
     let before = case.world.objects().len();
     moves.iter().for_each(|step| runtime().block_on(reset(&audited, step, &random)).unwrap());
     assert_eq!(case.world.objects().len(), before + 2, "one record a partition");
@@ -167,6 +167,6 @@ fn a_position_is_moved_on_purpose_and_only_then() {
     assert_eq!(case.committed(0), Some(300));
     let (kinds, words) = found(&case);
     assert!(kinds.is_empty(), "{kinds:?} {words}");
-    assert!(runtime().block_on(plan(&audited, Target::At(Position(301)))).is_err(), "beyond the topic");
-    assert!(runtime().block_on(plan(&what(&case), Target::Group)).unwrap().is_empty(), "it stands there");
+    assert!(runtime().block_on(plan(&audited, Target::At(Position(301)), &[])).is_err(), "beyond the topic");
+    assert!(runtime().block_on(plan(&what(&case, 300), Target::Group, &[])).unwrap().is_empty(), "it stands there");
 }

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use super::audits::what;
 use super::crashes::{fill, visible};
 use super::*;
 use crate::env::Random;
-use crate::error::ErrorKind;
+use crate::error::{ConnectorError, ErrorKind};
+use crate::ledger::reset::{Target, plan, reset};
 use crate::memory::{Fault, Op, What, When};
+use crate::position::Position;
 
 /// Files by the clock, in folders, with a ledger.
 pub(super) fn ledger_case(name: &str, seed: u64) -> Case {
@@ -128,7 +131,7 @@ fn a_group_ahead_of_its_ledger_is_said() {
 #[test]
 fn an_upload_that_somebody_removed_is_said_and_nothing_is_skipped() {
     let mut case = ledger_case("exact-removed", 3);
-    fill(&mut case);
+    let good = fill(&mut case);
     // The process dies between the record and the first of its files.
     case.world.fault(Fault { op: Op::Complete, when: When::Nth(1), what: What::Crash });
     assert!(case.run().error().is_some());
@@ -137,5 +140,28 @@ fn an_upload_that_somebody_removed_is_said_and_nothing_is_skipped() {
     let error = ran.error().expect("a committed file cannot be completed");
     assert_eq!(error.kind, ErrorKind::Fenced);
     assert!(error.message.contains("was removed before it was completed"), "{error}");
-    assert!(error.help.as_ref().is_some_and(|help| help.contains("kpipe offsets reset")));
+    assert!(error.help.as_ref().is_some_and(|help| help.contains("kpipe offsets reset --to")));
+
+    // The advice works: whoever follows it to the end has every record, once.
+    let random = Random::seeded(3);
+    let mut advice = error.help.clone();
+    while let Some(help) = advice {
+        let word =
+            |flag: &str| help.split_once(flag).and_then(|(_, rest)| rest.split([' ', '`']).next()).map(|word| word.trim_matches('\''));
+        let to = Position(word("--to ").and_then(|word| word.parse().ok()).expect("a position"));
+        let only: Vec<String> = word("--only ").map(str::to_owned).into_iter().collect();
+        let audited = what(&case, 1_000);
+        let moved = runtime().block_on(async {
+            for step in plan(&audited, Target::At(to), &only).await? {
+                reset(&audited, &step, &random).await?;
+            }
+            Ok::<_, ConnectorError>(())
+        });
+        advice = match moved {
+            Ok(()) => case.run().error().and_then(|error| error.help.clone()),
+            Err(error) => error.help,
+        };
+    }
+    finish(&mut case);
+    assert_exact(&case, &good, 3);
 }

@@ -144,13 +144,17 @@ async fn who_may_not_list_uploads_cannot_tell() {
 async fn a_look_tells_mark_and_checksum() {
     const LOOKED: &str = "x-amz-meta-kpipe-upload: mark\r\nlast-modified: Thu, 01 Jan 1970 00:00:07 GMT\r\n\
         x-amz-checksum-crc64nvme: rosUhgp5mIg=\r\nx-amz-checksum-type: FULL_OBJECT\r\n";
-    const COMPOSED: &str = "x-amz-checksum-crc64nvme: rosUhgp5mIg=\r\nx-amz-checksum-type: COMPOSITE\r\n";
+    const COMPOSED: &str =
+        "last-modified: Thu, 01 Jan 1970 00:00:00 GMT\r\nx-amz-checksum-crc64nvme: rosUhgp5mIg=\r\nx-amz-checksum-type: COMPOSITE\r\n";
     let (looked, composed) = (Reply::Answer(200, LOOKED, "123456789".into()), Reply::Answer(200, COMPOSED, "1".into()));
-    let server =
-        Server::start(vec![looked, composed, refuse(404, "NoSuchKey"), refuse(503, "SlowDown"), refuse(403, "AccessDenied")]).await;
+    let undated = Reply::Answer(200, "", "1".into());
+    let refused = [refuse(404, "NoSuchKey"), refuse(503, "SlowDown"), refuse(403, "AccessDenied")];
+    let server = Server::start([looked, composed, undated].into_iter().chain(refused).collect()).await;
     let whole = Stat { bytes: 9, modified_ms: 7_000, upload: Some("mark".into()), crc64: Some(0xae8b_1486_0a79_9888) };
     assert_eq!(server.store.stat("k").await.unwrap(), Some(whole));
     assert_eq!(server.store.stat("k").await.unwrap(), Some(Stat { bytes: 1, modified_ms: 0, upload: None, crc64: None }));
+    let error = server.store.stat("k").await.unwrap_err();
+    assert!(error.message.ends_with("the store does not say when an object was written"), "{error}");
     assert_eq!(server.store.stat("k").await.unwrap(), None);
     for kind in [ErrorKind::Unreachable, ErrorKind::Denied] {
         let error = server.store.stat("k").await.unwrap_err();
