@@ -25,6 +25,9 @@ use super::options::TopicOptions;
 use super::settings::{BATCH_BYTES_MAX, Settings};
 use super::signal::Signal;
 
+/// How long a new producer may take to hear of its cluster.
+const HEAR_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The context of the producer's client.
 #[derive(Debug)]
 pub(super) struct Reports {
@@ -111,6 +114,11 @@ impl KafkaSink {
         let mut main = Queue::main(producer.clone()).ok_or_else(|| settings.place.error(ErrorKind::Bug, "a producer without a queue"))?;
         main.on_ready(&signal);
         let mut sink = Self { handles: HashMap::new(), main, producer, settings, create, batch_bytes, topics: None, signal };
+        if let Some(first) = fixed.first() {
+            // librdkafka asks for the number of an idempotent producer when it hears of the cluster, otherwise twice a second.
+            let heard = sink.producer.client().fetch_metadata(Some(first), HEAR_TIMEOUT);
+            heard.map_err(|error| sink.place().wrapped(&error, "producer"))?;
+        }
         for topic in fixed {
             sink.handle(&Arc::from(topic))?;
         }
