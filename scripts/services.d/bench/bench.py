@@ -2,7 +2,8 @@
 
 Each round runs every job once, so that a slow phase of the machine hits all of them. Printed per job: the median and the spread of CPU
 seconds per million records (user + system of the whole process), peak memory, files, bytes, and CPU by thread; then, once per round, what
-life.py measures: memory with 200 files open, CPU of a pipeline that waits, time from start to the first record.
+life.py measures (memory with 200 files open, CPU of a pipeline that waits, time from start to the first record) and ledger.py (requests,
+recovery, a long ledger).
 `normalised` divides by this machine's calibration (CPU seconds for 50 MB of SHA-256, taken before each run) over 0.027 s.
 
 Needs: scripts/services up (kafka, mosquitto, s3), cargo build --release, and nothing else running.
@@ -24,6 +25,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(HERE.parent))
+import ledger  # noqa: E402
 import life  # noqa: E402
 from measure import Watch, calibrate, objects, to_end  # noqa: E402
 from mqtt_publish import Publisher  # noqa: E402
@@ -41,6 +43,7 @@ sink:
     endpoint: {s3}
     region: us-east-1
     flush: {{ records: {rows}, bytes: 1GiB }}
+    commit: {{ protocol: {protocol} }}
     format: {format}
 kcql: |
   INSERT INTO {bucket}:{prefix} SELECT * FROM {topic}
@@ -56,10 +59,10 @@ kcql: |
 """
 
 
-def files_job(opt, name, value, form):
+def files_job(opt, name, value, form, protocol="ledger"):
     run = f"bench-{name}-{time.time_ns()}"
     path = opt.work / f"{run}.yaml"
-    path.write_text(FILES.format(name=run, value=value, format=form, rows=opt.rows, prefix=f"bench/{run}", topic=opt.topic, **opt.given))
+    path.write_text(FILES.format(name=run, value=value, format=form, protocol=protocol, rows=opt.rows, prefix=f"bench/{run}", topic=opt.topic, **opt.given))
     result = to_end(opt, [opt.kpipe, "apply", path, "--yes", "--until-caught-up", "-q"])
     result["files"], result["bytes"], rows = objects(opt, f"bench/{run}")
     if "zstd" not in form and rows != opt.records:
@@ -143,7 +146,7 @@ def main():
     args.add_argument("--messages", type=int, default=200_000, help="MQTT messages")
     args.add_argument("--rate", type=float, default=20_000, help="MQTT messages a second at most")
     args.add_argument("--rounds", type=int, default=3)
-    args.add_argument("--only", action="append", help="a job's name; can be repeated")
+    args.add_argument("--only", action="append", help="a job's name, life or ledger; can be repeated")
     args.add_argument("--kpipe", default=None, help="default: target/release/kpipe")
     opt = args.parse_args()
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
@@ -159,6 +162,8 @@ def main():
     typed = f"{{ format: json, schema: {SCHEMA} }}"
     jobs = {
         "kpipe JSON -> Parquet snappy": (lambda: files_job(opt, "parquet", typed, "{ parquet: { compression: snappy } }"), opt.records),
+        "kpipe JSON -> Parquet snappy, commit by names": (
+            lambda: files_job(opt, "parquet", typed, "{ parquet: { compression: snappy } }", "deterministic"), opt.records),
         "python JSON -> Parquet snappy": (lambda: python_job(opt, "python-parquet", "parquet"), opt.records),
         "kpipe JSON -> JSON lines": (lambda: files_job(opt, "jsonl", "{ format: json }", "json"), opt.records),
         "python JSON -> JSON lines": (lambda: python_job(opt, "python-jsonl", "jsonl"), opt.records),
@@ -175,8 +180,10 @@ def main():
     threads = [show(name, results[name], chosen[name][1]) for name in chosen]
     print("\nCPU by thread, per record, last round:")
     print("\n".join(f"- {line}" for line in threads))
-    if not opt.only:
+    if not opt.only or "life" in opt.only:
         life.measure(opt, typed)
+    if not opt.only or "ledger" in opt.only:
+        ledger.measure(opt)
 
 
 if __name__ == "__main__":

@@ -239,7 +239,8 @@ impl Keeper {
 
     async fn newest(&self, scope: &Scope, fence: &Fence) -> Result<Option<RecordNumber>, ConnectorError> {
         let folder = scope.folder();
-        let listed = self.retries.run(fence, || self.place.store.list(&folder, "", 1)).await?;
+        // After the folder's own name: tools that show folders leave an empty object of it.
+        let listed = self.retries.run(fence, || self.place.store.list(&folder, &folder, 1)).await?;
         let Some(first) = listed.first() else { return Ok(None) };
         match scope.number(&first.key) {
             Some(n) => Ok(Some(n)),
@@ -334,7 +335,7 @@ impl Keeper {
     /// A topic that has a ledger under another identity was created anew.
     async fn check_identity(&self, scope: &Scope, fence: &Fence) -> Result<(), ConnectorError> {
         let folder = scope.topic_folder();
-        let mut after = String::new();
+        let mut after = scope.topic_folder();
         loop {
             let listed = self.retries.run(fence, || self.place.store.list(&folder, &after, 1)).await?;
             let Some(first) = listed.first() else { return Ok(()) };

@@ -104,6 +104,21 @@ fn offsets_that_are_gone_are_no_loss_and_no_repetition() {
 }
 
 #[test]
+fn empty_objects_for_folders_are_nothing() {
+    let mut case = ledger_case("exact-folders", 3);
+    let good = fill(&mut case);
+    case.world.crash_at_call(60, false);
+    assert!(case.run().error().is_some());
+    let records: Vec<String> = case.world.objects().into_keys().filter(|key| key.contains("/ledger/v1/")).collect();
+    assert!(!records.is_empty());
+    for key in records {
+        key.match_indices('/').for_each(|(at, _)| case.world.put_object(&key[..=at], Bytes::new()));
+    }
+    finish(&mut case);
+    assert_exact(&case, &good, 3);
+}
+
+#[test]
 fn a_store_that_overwrites_is_refused() {
     let mut case = ledger_case("exact-ignores", 3);
     fill(&mut case);
