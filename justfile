@@ -17,6 +17,12 @@ services-test:
 simulate seeds="50000":
     KPIPE_SIM_SEEDS={{seeds}} cargo test --release -p kpipe-engine --lib sim::runs -- --nocapture --test-threads=1
 
+# Exactly once on real services that are killed, stopped and cut off; `--short` for a few minutes of it, a report below target/soak (docs/exactly-once.md).
+soak *options:
+    scripts/services up
+    cargo build --workspace --features kpipe/kill-points
+    scripts/soak {{options}}
+
 # Rewrites the expectations of the golden cases; read the difference before committing it.
 accept:
     KPIPE_ACCEPT=1 cargo test -p golden-tests

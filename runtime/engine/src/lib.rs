@@ -11,6 +11,7 @@ mod expr;
 #[cfg(test)]
 mod fixture;
 mod format;
+pub mod kill;
 pub mod ledger;
 pub mod limits;
 pub mod memory;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use kpipe_engine::connector::{Accept, Assigned, NO_IDENTITY, OpenRequest, Source, SourceEvent};
 use kpipe_engine::error::{About, ConnectorError, ErrorKind};
+use kpipe_engine::kill::kill_point;
 use kpipe_engine::position::{PartitionId, Position};
 
 use super::connection::Connection;
@@ -383,9 +384,11 @@ impl Source for MqttSource {
         let Link::Up(connection) = &mut self.link else { return Ok(()) };
         self.spoke_at = Instant::now();
         // A write that fails shows again at the next read, which reports it: what was not acknowledged comes again.
+        kill_point("mqtt.ack.before");
         if let Err(error) = connection.write(&out) {
             tracing::debug!(%error, "acknowledgements could not be written");
         }
+        kill_point("mqtt.ack.written");
         Ok(())
     }
 

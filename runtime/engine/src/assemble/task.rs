@@ -8,6 +8,7 @@ use super::{Front, Incoming, Landed, Setup, Tail};
 use crate::connector::{Accept, Source, SourceEvent};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::event::{End, Event, PartitionName};
+use crate::kill::kill_point;
 use crate::ledger::Taken;
 use crate::limits::{POLL_WAIT_ACKS, PROGRESS_EVERY, REVOKE_WAIT, SETTLE_WAIT};
 use crate::path::RollReason;
@@ -267,7 +268,10 @@ impl Task {
             return Ok(());
         }
         self.setup.signs.commits.fetch_add(1, Ordering::Relaxed);
-        self.source.commit(&positions)
+        kill_point("offset.before");
+        self.source.commit(&positions)?;
+        kill_point("offset.asked");
+        Ok(())
     }
 
     /// What a stop signal, or having caught up, asks for.
@@ -313,6 +317,7 @@ impl Task {
 
     fn start_drain(&mut self) -> Result<(), ConnectorError> {
         if !matches!(self.phase, Phase::Draining(_) | Phase::Failing(_)) {
+            kill_point("task.drain");
             self.setup.voice.say(&Event::Draining);
             self.phase = Phase::Draining(self.now() + self.setup.drain_timeout);
             self.tail.close_all(RollReason::Stop)?;
@@ -329,6 +334,7 @@ impl Task {
 
     /// Gives partitions away: what is closed is committed if that is quick, what is open is read again by the next owner.
     fn give_away(&mut self, ids: &[PartitionId]) -> Result<(), ConnectorError> {
+        kill_point("task.revoke");
         let deadline = self.now() + REVOKE_WAIT;
         while ids.iter().any(|id| self.tail.is_finishing(*id)) && self.now() < deadline {
             self.advance(self.now(), POLL_WAIT_ACKS)?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::keys;
 use crate::connector::{Created, FileStore};
 use crate::error::{ConnectorError, ErrorKind};
+use crate::kill::kill_point;
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Claim {
@@ -21,7 +22,9 @@ pub(super) async fn claim(store: &dyn FileStore, prefix: &str, topic: &str, pipe
     let key = keys::claim(prefix, topic);
     let ours = Claim { v: 1, pipeline: pipeline.to_owned() };
     let bytes = serde_json::to_vec(&ours).map_err(|error| ConnectorError::new(ErrorKind::Bug, format!("a claim: {error}")))?;
-    if store.create(&key, Bytes::from(bytes)).await? == Created::New {
+    let created = store.create(&key, Bytes::from(bytes)).await?;
+    kill_point("ledger.claim.written");
+    if created == Created::New {
         return Ok(());
     }
     // Gone in the same moment: the next start claims it.

@@ -16,6 +16,7 @@ use super::record::{FileEntry, Kind, Marks, Record, RecordError, RecordNumber};
 use super::sweep;
 use crate::connector::{Assigned, FileStore, IfExists};
 use crate::error::{ConnectorError, ErrorKind, Retry};
+use crate::kill::kill_point;
 use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_LOOK_EVERY, LEDGER_TRIM_EVERY};
 use crate::path::Fence;
 #[cfg(test)]
@@ -228,10 +229,15 @@ impl Keeper {
                     self.retries.run(fence, || self.place.store.put(&key, bytes.clone())).await?;
                     return Ok(Answer::Written(crate::connector::Created::New));
                 }
-                Answer::Written(self.retries.run(fence, || self.place.store.create(&key, bytes.clone())).await?)
+                let is_fence = record.kind == Kind::Fence;
+                kill_point(if is_fence { "ledger.fence.before" } else { "ledger.record.before" });
+                let created = self.retries.run(fence, || self.place.store.create(&key, bytes.clone())).await?;
+                kill_point(if is_fence { "ledger.fence.written" } else { "ledger.record.written" });
+                Answer::Written(created)
             }
             Ask::Publish(record) => {
                 self.publish(scope, &record, fence).await?;
+                kill_point("ledger.set.visible");
                 Answer::Published
             }
         })
@@ -281,6 +287,7 @@ impl Keeper {
             Err(error) if error.kind == ErrorKind::Missing && is_planted(PlantedBug::GoneIsPublished) => return Ok(()),
             completed => completed,
         };
+        kill_point("ledger.file.completed");
         match completed {
             Ok(_) => Ok(()),
             // Trying again cannot bring it back: it has to be said.

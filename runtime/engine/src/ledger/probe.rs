@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::keys;
 use crate::connector::{Created, FileStore};
 use crate::error::ConnectorError;
+use crate::kill::kill_point;
 
 /// What a store makes of `If-None-Match: *`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub async fn probe(store: &dyn FileStore, prefix: &str, nonce: &str) -> Result<C
     let data = || Bytes::copy_from_slice(nonce.as_bytes());
     // The first answer may have been lost and the call repeated: only the second object decides.
     store.create(&key, data()).await?;
+    kill_point("ledger.probe.written");
     let second = store.create(&key, data()).await?;
     if let Err(error) = store.remove(&[key]).await {
         tracing::debug!(%error, "the object of the probe stays behind");

@@ -6,6 +6,7 @@ use super::keys::{self, Scope};
 use super::record::RecordNumber;
 use crate::connector::FileStore;
 use crate::error::ConnectorError;
+use crate::kill::kill_point;
 use crate::limits::{LEDGER_KEEP_MS, LEDGER_KEEP_RECORDS, LEDGER_TRIM_EVERY, SWEEP_UPLOADS_MAX};
 use crate::path::Fence;
 use crate::retry::Retries;
@@ -39,7 +40,9 @@ pub(super) async fn uploads(
             .iter()
             .any(|owned| keys::positions(&upload.key, &owned.topic, owned.partition).is_some() && upload.begun_ms < owned.since_ms);
         if is_left && fence.is_up() {
+            kill_point("ledger.sweep.before");
             store.abort(&upload.key, &upload.upload).await?;
+            kill_point("ledger.sweep.removed");
             removed += 1;
         }
     }

@@ -11,6 +11,7 @@ use arrow::array::BinaryArray;
 use crate::connector::{Delivery, OutBatch, RecordSink, Ticket};
 use crate::error::ConnectorError;
 use crate::event::{End, Voice};
+use crate::kill::kill_point;
 use crate::limits::{PRODUCE_BYTES_MAX, ROWS_IN_FLIGHT_MAX};
 use crate::position::{Delta, PartitionId};
 use crate::records::RawBatch;
@@ -126,6 +127,7 @@ impl Produce {
             if front.sent < front.out.rows.len() {
                 break;
             }
+            kill_point("produce.sent");
             let Some(whole) = self.pending.pop_front() else { break };
             if let Some(sent) = self.sent.get_mut(&whole.ticket) {
                 sent.rows = whole.out.rows;
@@ -139,6 +141,7 @@ impl Produce {
     fn hear(&mut self, delivery: Delivery) -> Option<Refusal> {
         match delivery {
             Delivery::Done(ticket) => {
+                kill_point("produce.acknowledged");
                 let Sent { partition, flight, rows: _ } = self.sent.remove(&ticket)?;
                 if let Some(flight) = self.flight(partition, flight) {
                     flight.tickets_open -= 1;

@@ -18,6 +18,7 @@ use crate::connector::{FileStore, PartTag, UploadId};
 use crate::error::ConnectorError;
 use crate::event::Event;
 use crate::format::spare::held_bytes;
+use crate::kill::kill_point;
 use crate::limits::{FILES_IN_FLIGHT_MAX, PARTS_IN_FLIGHT_MAX};
 use crate::retry::Retries;
 
@@ -125,6 +126,7 @@ impl Job {
         let staged = stream::iter(files).map(|file| self.stage_file(file)).buffer_unordered(FILES_IN_FLIGHT_MAX);
         let mut files: Vec<StagedFile> = staged.try_collect().await?;
         files.sort_by(|one, other| one.facts.key.cmp(&other.facts.key));
+        kill_point("upload.set.staged");
         Ok(StagedSet { id, partition, delta, reason, files })
     }
 
@@ -132,6 +134,7 @@ impl Job {
         let EncodedFile { facts, parts } = file;
         let store = &self.shared.stores[facts.route];
         let upload = self.shared.retries.run(&self.fence, || store.begin(&facts.key)).await?;
+        kill_point("upload.begun");
         let begun = (facts.route, facts.key.clone(), upload.clone());
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).push(begun);
         let numbered = stream::iter((1_u32..).zip(parts));
@@ -152,6 +155,7 @@ impl Job {
     ) -> Result<PartTag, ConnectorError> {
         let permit = self.shared.parts.acquire().await;
         let tag = self.shared.retries.run(&self.fence, || store.part(key, upload, number, data.clone())).await;
+        kill_point("upload.part.stored");
         drop(permit);
         self.lease.lock().unwrap_or_else(PoisonError::into_inner).give_back(held_bytes(data.len()));
         tag

@@ -1,0 +1,1 @@
+"""What the crash suite is made of: see `../soak.py`."""

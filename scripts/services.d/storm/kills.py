@@ -1,0 +1,37 @@
+"""One process, killed again and again at random moments, while records come and sets close by number and by the clock."""
+
+import time
+
+from .lake import Lake
+from .report import Finding
+from .world import until
+
+
+def run(opt, size, chance):
+    finding, begun = Finding("kills", opt.seed, 0, 0), time.monotonic()
+    with Lake(opt, "kills", rate=size.rate, rows=size.rows, is_static=True) as lake:
+        worker = lake.worker()
+        lake.feed(size.records)
+        worker.start()
+        while worker.kills < size.kills:
+            # Kills fall into starts, takeovers, uploads and commits alike.
+            time.sleep(chance.choice([chance.uniform(0, 0.6), chance.uniform(0.3, 3.0)]))
+            worker.kill()
+            worker.start()
+        lake.feeder.join()
+        until(lambda: worker.metric("kpipe_records_read_total"), 60)
+        finding.again = [works_again(lake, worker) for _ in range(3)]
+        finding.verdict, finding.kills = lake.finish(), worker.kills
+    finding.wall = time.monotonic() - begun
+    return finding
+
+
+def works_again(lake, worker):
+    """Seconds from a start to the first record that is read, as the metrics say. Records come meanwhile, so that one is there."""
+    worker.kill()
+    lake.produce(lake.produced + 40 * lake.partitions)
+    begun = time.monotonic()
+    worker.start()
+    if not until(lambda: worker.metric("kpipe_records_read_total"), 60):
+        raise worker.failed("read nothing for 60 s after a start")
+    return time.monotonic() - begun

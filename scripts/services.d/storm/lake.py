@@ -1,0 +1,139 @@
+"""A topic, a pipeline that writes it into S3, a producer, eyes on every object, and the judgement at the end.
+
+The judge knows nothing of kpipe's code: pyarrow reads every visible object, and each offset that the topic holds must be in them once.
+"""
+
+import contextlib
+import threading
+import time
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from pyarrow import compute
+
+from .judge import Eyes, Verdict, verify
+from .world import Failed, Worker, payload, until
+
+PIPELINE = """\
+version: 1
+pipeline: {name}
+delivery: {delivery}
+source:
+  kafka:
+    brokers: ["{kafka}"]
+    group: {name}
+    {instance}
+    client: {{ session.timeout.ms: "{session_ms}", heartbeat.interval.ms: "{heartbeat_ms}" }}
+    value: {{ format: json, schema: {{ id: bigint not null, device: string, ts: timestamp, site: string }} }}
+sink:
+  s3:
+    endpoint: "{s3}"
+    region: us-east-1
+    format: {{ parquet: {{ compression: snappy }} }}
+    flush: {{ records: {rows}, interval: 2s, idle: 1s }}
+    commit: {{ protocol: {protocol} }}
+kcql: |
+  INSERT INTO {bucket}:soak/{name}
+  SELECT id, device, ts, site, _partition AS p, _offset AS o FROM {name} PARTITIONBY site
+"""
+
+
+class Lake:
+    """Use it in a `with`: at the end of it no process of kpipe is left. `is_static`: every worker has a name in the group."""
+
+    def __init__(self, opt, name, *, rate, partitions=4, rows=20_000, is_static=False, session_ms=10_000, kafka=None, s3=None,
+                 protocol="ledger"):
+        self.opt, self.name, self.rate, self.partitions = opt, f"soak-{name}-{time.time_ns() // 1_000_000}", rate, partitions
+        self.prefix, self.workers = f"{opt.bucket}/soak/{self.name}", []
+        self.produced, self.stop, self.error, self.protocol = 0, threading.Event(), None, protocol
+        self.eyes = Eyes(opt, self.prefix)
+        self.path = opt.work / f"{self.name}.yaml"
+        instance = 'group_instance: "${env:KPIPE_WORKER}"' if is_static else ""
+        self.path.write_text(PIPELINE.format(name=self.name, kafka=kafka or opt.kafka, s3=s3 or opt.s3, bucket=opt.bucket, rows=rows,
+                                             instance=instance, session_ms=session_ms, heartbeat_ms=session_ms // 4, protocol=protocol,
+                                             delivery="exactly_once" if protocol == "ledger" else "at_least_once"))
+        admin = AdminClient({"bootstrap.servers": opt.kafka})
+        admin.create_topics([NewTopic(self.name, partitions, 1)])[self.name].result()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.eyes.close()
+        for worker in self.workers:
+            worker.end()
+
+    def worker(self, name="one"):
+        worker = Worker(self.opt, f"{self.name}-{name}", self.path, {"KPIPE_WORKER": name})
+        self.workers.append(worker)
+        return worker
+
+    # ---- records
+
+    def feed(self, records=None):
+        """Begins to produce: so many records, or until `stop` is set."""
+        self.feeder = threading.Thread(target=self.produce, args=(records,), daemon=True)
+        self.feeder.start()
+        self.eyes.open()
+
+    def produce(self, records):
+        # Idempotent: what a broken connection repeats is in the topic once.
+        producer = Producer({"bootstrap.servers": self.opt.kafka, "linger.ms": 20, "enable.idempotence": True, "log_level": 0})
+        started = time.monotonic()
+        while not self.stop.is_set() and self.produced != records:
+            i = self.produced
+            try:
+                producer.produce(self.name, payload(i), partition=i % self.partitions, on_delivery=self.delivered)
+            except BufferError:
+                producer.poll(0.1)
+                continue
+            self.produced += 1
+            if i % 1_000 == 0:
+                producer.poll(0)
+                ahead = i / self.rate - (time.monotonic() - started)
+                if ahead > 0:
+                    time.sleep(ahead)
+        if producer.flush(120):
+            self.error = Failed("the producer could not deliver everything")
+
+    def delivered(self, error, _):
+        if error is not None:
+            self.error = Failed(f"a record was not delivered: {error}")
+
+    def ends(self):
+        """Where the partitions of the topic end."""
+        with contextlib.closing(Consumer({"bootstrap.servers": self.opt.kafka, "group.id": "soak-look", "log_level": 0})) as consumer:
+            return [consumer.get_watermark_offsets(TopicPartition(self.name, p), timeout=30)[1] for p in range(self.partitions)]
+
+    # ---- the end
+
+    def finish(self):
+        """Nobody disturbs any more: the workers drain, one process reads the rest, and everything is compared."""
+        self.stop.set()
+        self.feeder.join()
+        self.eyes.close()
+        if self.error:
+            raise self.error
+        for worker in self.workers:
+            if worker.runs():
+                worker.ready()
+                worker.drain()
+        worker = self.worker("last")
+        worker.command += ["--until-caught-up"]
+        worker.start()
+        if not until(lambda: not worker.runs(), 300, 0.1) or worker.process.returncode != 0:
+            raise worker.failed(f"with --until-caught-up ended with {worker.process.returncode}")
+        return self.judge()
+
+    def judge(self):
+        count, ends, rows = self.eyes.look(), self.ends(), self.eyes.rows(["p", "o"])
+        counted = rows.group_by(["p", "o"]).aggregate([([], "count_all")])
+        once = compute.sum(compute.equal(counted["count_all"], 1)).as_py() or 0
+        known = sum(compute.sum(compute.and_(compute.equal(counted["p"], p), compute.less(counted["o"], end))).as_py() or 0
+                    for p, end in enumerate(ends))
+        if sum(ends) != self.produced:
+            raise Failed(f"the topic holds {sum(ends)} records, {self.produced} were produced: the test itself went wrong")
+        verified, said = verify(self.opt, self.path) if self.protocol == "ledger" else (True, "no ledger")
+        return Verdict(records=sum(ends), objects=count, missing=sum(ends) - known, twice=counted.num_rows - once,
+                       unknown=counted.num_rows - known, changed=len(self.eyes.changed), verify=said, is_verified=verified)
