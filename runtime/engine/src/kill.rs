@@ -15,6 +15,8 @@ pub const KILL_POINTS: &[&str] = &[
     "upload.begun",
     "upload.part.stored",
     "upload.set.staged",
+    "dead.letter.sent",
+    "dead.letter.acknowledged",
     "ledger.record.before",
     "ledger.record.written",
     "ledger.file.completed",

@@ -10,6 +10,7 @@ use kpipe_compiler::plan::{ErrorPolicy, Tolerance};
 use crate::connector::{Delivery, Headers, OutBatch, RecordSink, Ticket};
 use crate::error::{ConnectorError, ErrorKind};
 use crate::event::{End, Event, PartitionName, Voice};
+use crate::kill::kill_point;
 use crate::limits::DEAD_LETTERS_IN_FLIGHT_MAX;
 use crate::position::Position;
 use crate::records::RawBatch;
@@ -165,6 +166,7 @@ impl DeadLetters {
                 headers: Some(&letters.headers),
             };
             letters.sent += self.sink.send(&batch, letters.sent)?;
+            kill_point("dead.letter.sent");
             if letters.sent < letters.rows.len() {
                 break;
             }
@@ -175,6 +177,7 @@ impl DeadLetters {
         for delivery in deliveries {
             match delivery {
                 Delivery::Done(ticket) => {
+                    kill_point("dead.letter.acknowledged");
                     self.unacknowledged.remove(&ticket);
                 }
                 Delivery::Refused { ticket, row, error } => return Err(self.refused(ticket, row, &error)),

@@ -22,6 +22,9 @@ class Verdict:
     changed: int
     verify: str
     is_verified: bool
+    dead_letters: int = 0
+    # At least once: these are no failure.
+    dead_letters_again: int = 0
 
     def is_exact(self):
         return not (self.missing or self.twice or self.unknown or self.changed) and self.is_verified

@@ -1,12 +1,15 @@
 """A topic, a pipeline that writes it into S3, a producer, eyes on every object, and the judgement at the end.
 
-The judge knows nothing of kpipe's code: pyarrow reads every visible object, and each offset that the topic holds must be in them once.
+The judge knows nothing of kpipe's code: pyarrow reads every visible object, and each offset that the topic holds must be in them once. A few
+records are none: each of those must be in the dead-letter topic, and in no object.
 """
 
+import collections
 import contextlib
 import threading
 import time
 
+import pyarrow
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from pyarrow import compute
@@ -32,10 +35,15 @@ sink:
     format: {{ parquet: {{ compression: snappy }} }}
     flush: {{ records: {rows}, interval: 2s, idle: 1s }}
     commit: {{ protocol: {protocol} }}
+errors: {{ tolerance: all, dead_letter: {name}-dlq }}
 kcql: |
   INSERT INTO {bucket}:soak/{name}
   SELECT id, device, ts, site, _partition AS p, _offset AS o FROM {name} PARTITIONBY site
 """
+
+
+# One record in so many is none, and belongs into the dead-letter topic.
+BAD_EVERY = 1_009
 
 
 class Lake:
@@ -53,7 +61,8 @@ class Lake:
                                              instance=instance, session_ms=session_ms, heartbeat_ms=session_ms // 4, protocol=protocol,
                                              delivery="exactly_once" if protocol == "ledger" else "at_least_once"))
         admin = AdminClient({"bootstrap.servers": opt.kafka})
-        admin.create_topics([NewTopic(self.name, partitions, 1)])[self.name].result()
+        for created in admin.create_topics([NewTopic(self.name, partitions, 1), NewTopic(f"{self.name}-dlq", 1, 1)]).values():
+            created.result()
 
     def __enter__(self):
         return self
@@ -84,7 +93,8 @@ class Lake:
         while not self.stop.is_set() and self.produced != records:
             i = self.produced
             try:
-                producer.produce(self.name, payload(i), partition=i % self.partitions, on_delivery=self.delivered)
+                value = payload(i) if i % BAD_EVERY else b'{"id":'
+                producer.produce(self.name, value, partition=i % self.partitions, on_delivery=self.delivered)
             except BufferError:
                 producer.poll(0.1)
                 continue
@@ -105,6 +115,24 @@ class Lake:
         """Where the partitions of the topic end."""
         with contextlib.closing(Consumer({"bootstrap.servers": self.opt.kafka, "group.id": "soak-look", "log_level": 0})) as consumer:
             return [consumer.get_watermark_offsets(TopicPartition(self.name, p), timeout=30)[1] for p in range(self.partitions)]
+
+    def bad(self):
+        """Places of the records that are none, by how they were produced."""
+        return {(i % self.partitions, i // self.partitions) for i in range(0, self.produced, BAD_EVERY)}
+
+    def dead_letters(self):
+        """Places that dead letters name, as often as they do."""
+        found, topic = collections.Counter(), f"{self.name}-dlq"
+        with contextlib.closing(Consumer({"bootstrap.servers": self.opt.kafka, "group.id": "soak-look", "log_level": 0})) as consumer:
+            end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)[1]
+            consumer.assign([TopicPartition(topic, 0, 0)])
+            while found.total() < end:
+                batch = consumer.consume(1_000, 30)
+                if not batch:
+                    raise Failed(f"{found.total()} dead letters could be read, {end} are there: the test itself went wrong")
+                for headers in (dict(message.headers()) for message in batch):
+                    found[int(headers["__connect.errors.partition"]), int(headers["__connect.errors.offset"])] += 1
+        return found
 
     # ---- the end
 
@@ -127,13 +155,17 @@ class Lake:
         return self.judge()
 
     def judge(self):
-        count, ends, rows = self.eyes.look(), self.ends(), self.eyes.rows(["p", "o"])
-        counted = rows.group_by(["p", "o"]).aggregate([([], "count_all")])
-        once = compute.sum(compute.equal(counted["count_all"], 1)).as_py() or 0
-        known = sum(compute.sum(compute.and_(compute.equal(counted["p"], p), compute.less(counted["o"], end))).as_py() or 0
-                    for p, end in enumerate(ends))
+        ends, bad, letters = self.ends(), self.bad(), self.dead_letters()
         if sum(ends) != self.produced:
             raise Failed(f"the topic holds {sum(ends)} records, {self.produced} were produced: the test itself went wrong")
+        objects, rows = self.eyes.look(), self.eyes.rows(["p", "o"])
+        counted = rows.group_by(["p", "o"]).aggregate([([], "count_all")])
+        wanted = [compute.and_(compute.and_(compute.equal(counted["p"], p), compute.less(counted["o"], end)),
+                               compute.invert(compute.is_in(counted["o"], value_set=pyarrow.array([o for q, o in bad if q == p], counted["o"].type))))
+                  for p, end in enumerate(ends)]
+        known = sum(compute.sum(of_partition).as_py() or 0 for of_partition in wanted)
+        twice = compute.sum(compute.greater(counted["count_all"], 1)).as_py() or 0
         verified, said = verify(self.opt, self.path) if self.protocol == "ledger" else (True, "no ledger")
-        return Verdict(records=sum(ends), objects=count, missing=sum(ends) - known, twice=counted.num_rows - once,
-                       unknown=counted.num_rows - known, changed=len(self.eyes.changed), verify=said, is_verified=verified)
+        return Verdict(records=sum(ends), objects=objects, missing=sum(ends) - len(bad) - known + len(bad - letters.keys()), twice=twice,
+                       unknown=counted.num_rows - known + len(letters.keys() - bad), changed=len(self.eyes.changed), verify=said,
+                       is_verified=verified, dead_letters=letters.total(), dead_letters_again=letters.total() - len(letters))

@@ -27,13 +27,14 @@ class Finding:
     def cells(self):
         v = self.verdict
         again = f"median {statistics.median(self.again):.2f}, worst {max(self.again):.2f} (of {len(self.again)})" if self.again else "-"
-        counts = [v.records, v.objects, v.missing, v.twice, v.unknown, v.changed] if v else ["-"] * 6
+        counts = [v.records, v.objects, v.missing, v.twice, v.unknown, v.changed,
+                  f"{v.dead_letters} ({v.dead_letters_again} again)" if v.dead_letters else "-"] if v else ["-"] * 7
         return [self.scenario, "ok" if self.is_good() else "FAILED", self.seed, self.kills, *counts, v.verify if v else "-", again,
                 f"{self.wall:.0f}"]
 
 
-HEAD = ["scenario", "result", "seed", "kills", "records", "objects", "missing", "twice", "unknown", "changed", "`kpipe verify`",
-        "start to first record, s", "wall, s"]
+HEAD = ["scenario", "result", "seed", "kills", "records", "objects", "missing", "twice", "unknown", "changed", "dead letters",
+        "`kpipe verify`", "start to first record, s", "wall, s"]
 
 
 def lines(finding):
@@ -45,8 +46,8 @@ def lines(finding):
 def markdown(findings, command, revision):
     rows = [HEAD, ["---"] * len(HEAD), *(finding.cells() for finding in findings)]
     out = ["# Soak", "", f"`{command}` at {revision}.", "",
-           "Missing: offsets of the topic that are in no visible object; twice: in more than one; unknown: in an object, not in the topic; changed: "
-           "objects that were seen and changed or went.", ""]
+           "Missing: offsets of the topic that are in no visible object (of a bad record: in no dead letter); twice: in more than one; unknown: in an "
+           "object and not in the topic, or bad; changed: objects that were seen and changed or went. Dead letters are at least once.", ""]
     out += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     for finding in findings:
         if finding.notes or finding.failures:
