@@ -20,7 +20,7 @@ const TEXTS: [(&str, &str); 4] = [
     (
         "expressions",
         "INSERT INTO lake:orders SELECT id, amount * 1.19 AS gross, CASE WHEN channel IN ('web', 'app') THEN 'online' ELSE upper(channel) END AS kind, \
-         date_trunc('hour', ts) AS hour, coalesce(customer.name, 'unknown') || ' (' || customer.country || ')' AS who, CAST(extra['weight'] AS DOUBLE) AS kg \
+         date_trunc('hour', ts) AS hour, coalesce(customer.name, 'unknown') || ' (' || customer.country || ')' AS who, CAST(extra.weight AS DOUBLE) AS kg \
          FROM orders WHERE amount BETWEEN 1 AND 10000 AND NOT (channel LIKE 'test%' OR customer.country IS NULL) PARTITIONBY kind, hour",
     ),
 ];

@@ -14,6 +14,7 @@ use kpipe_compiler::plan::{Call, DataType, Decode, Expr, Literal, Op};
 
 use super::arithmetic::{Arithmetic, Operation};
 use super::cast::Cast;
+use super::compare::Compare;
 use super::guarded::Guarded;
 use super::leaf::{columns_of, type_of};
 use super::like::Like;
@@ -118,9 +119,9 @@ impl<'a> Compiler<'a> {
             Ok(node) => Ok(Built { node, can_fail }),
             Err(error) => Err(self.misfit(expr, error.strip_backtrace())),
         };
-        if let Some(operator) = comparison(&call.op) {
-            let [left, right] = self.pair(expr, float::comparable(call, operator, &self.schema, args))?;
-            return plain(Ok(Arc::new(BinaryExpr::new(left, operator, right))));
+        if let Some(compare) = Compare::of(&call.op) {
+            let sides = self.pair(expr, float::comparable(call, compare.operator(), &self.schema, args))?;
+            return plain(Ok(self.step(expr, call, Arc::new(compare), sides.into())));
         }
         match &call.op {
             Op::Not => plain(Ok(Arc::new(NotExpr::new(self.one(expr, args)?)))),
@@ -231,18 +232,6 @@ impl<'a> Compiler<'a> {
     fn pair(&self, expr: &Expr, args: Vec<Arc<dyn PhysicalExpr>>) -> Result<[Arc<dyn PhysicalExpr>; 2], Misfit> {
         <[_; 2]>::try_from(args).map_err(|args| self.misfit(expr, format!("{} operands", args.len())))
     }
-}
-
-fn comparison(op: &Op) -> Option<Operator> {
-    Some(match op {
-        Op::Equal => Operator::Eq,
-        Op::NotEqual => Operator::NotEq,
-        Op::Less => Operator::Lt,
-        Op::LessOrEqual => Operator::LtEq,
-        Op::Greater => Operator::Gt,
-        Op::GreaterOrEqual => Operator::GtEq,
-        _ => return None,
-    })
 }
 
 /// Equal to one of them. DataFusion's list of what is no literal gives null where it should not, if rows beside are null.

@@ -8,15 +8,16 @@
 //! | one operation with its own kernel | `step` |
 //! | `AND` and `OR` whose right side can fail | `guarded` |
 //! | `-0.0` is `0.0` | `float` |
-//! | arithmetic, conversions, `LIKE`, functions | `arithmetic`, `decimal`, `cast`, `like`, `functions` |
+//! | arithmetic, comparisons, conversions, `LIKE`, functions | `arithmetic`, `decimal`, `compare`, `cast`, `like`, `functions` |
 //!
-//! Comparisons, three-valued logic, `IN`, `IS NULL` and `CASE` are DataFusion's, and so are the functions that it has. What it wraps
+//! Three-valued logic, `IN`, `IS NULL` and `CASE` are DataFusion's, and so are the functions that it has. What it wraps
 //! around, cuts off or turns into infinity is an error here, so those operations have kernels of their own.
 //!
 //! A row fails if it fails alone. A batch is evaluated whole; only if that fails are its bad rows found, by halving.
 
 mod arithmetic;
 mod cast;
+mod compare;
 mod compile;
 mod decimal;
 mod exprs;
