@@ -2,8 +2,8 @@
 
     proxy.py --to 127.0.0.1:29000 --seed 7 [--listen 0] [--cut 0.02] [--lose 0.02] [--truncate 0.01] [--delay 0.1] [--delay-ms-max 500]
 
-Prints its address, then one line for each fault, and the seed. For what a client dials by the address that it was given (S3, MQTT); a Kafka
-client goes to the addresses that its brokers advertise, so of Kafka only the first connection passes here.
+Prints its address, then one line for each fault, and the seed. A Kafka client goes to the addresses that its brokers advertise: listen where
+`KPIPE_TEST_KAFKA_PROXY` says and go to `KPIPE_TEST_KAFKA_PROXIED`, a listener that advertises the former.
 
 The odds are per chunk of up to 64 KiB in one direction:
 

@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 import types
 
 from storm import group, kills, network, relay, report, steps
@@ -39,8 +40,10 @@ def run(opt, name):
     begun = time.monotonic()
     try:
         finding = scenario(opt, size, random.Random(f"{opt.seed}/{name}"))
-    except Failed as failed:
-        finding = report.Finding(name, opt.seed, 0, time.monotonic() - begun, failures=[str(failed)])
+    except Exception as error:  # the others go on, and the report says it
+        if not isinstance(error, Failed):
+            traceback.print_exc()
+        finding = report.Finding(name, opt.seed, 0, time.monotonic() - begun, failures=[str(error) or repr(error)])
     for line in report.lines(finding):
         say(f"  {line}")
     return finding

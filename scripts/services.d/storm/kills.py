@@ -1,4 +1,7 @@
-"""One process, killed again and again at random moments, while records come and sets close by number and by the clock."""
+"""One process, killed again and again at random moments, while records come and sets close by number and by the clock.
+
+Now and then its file says another rotation when it starts again: where sets end is no function of the records.
+"""
 
 import time
 
@@ -17,6 +20,8 @@ def run(opt, size, chance):
             # Kills fall into starts, takeovers, uploads and commits alike.
             time.sleep(chance.choice([chance.uniform(0, 0.6), chance.uniform(0.3, 3.0)]))
             worker.kill()
+            if chance.random() < 0.3:
+                lake.write(rotation(size, chance))
             worker.start()
         lake.feeder.join()
         until(lambda: worker.metric("kpipe_records_read_total"), 60)
@@ -24,6 +29,11 @@ def run(opt, size, chance):
         finding.verdict, finding.kills = lake.finish(), worker.kills
     finding.wall = time.monotonic() - begun
     return finding
+
+
+def rotation(size, chance):
+    """What closes sets: as `flush` in the file says it."""
+    return chance.choice([f"records: {chance.randint(size.rows // 4, size.rows)}, interval: 2s, idle: 1s", "interval: 3s", "bytes: 1MiB, idle: 1s"])
 
 
 def works_again(lake, worker):

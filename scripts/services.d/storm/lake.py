@@ -33,15 +33,13 @@ sink:
     endpoint: "{s3}"
     region: us-east-1
     format: {{ parquet: {{ compression: snappy }} }}
-    flush: {{ records: {rows}, interval: 2s, idle: 1s }}
+    flush: {{ {flush} }}
     commit: {{ protocol: {protocol} }}
 errors: {{ tolerance: all, dead_letter: {name}-dlq }}
 kcql: |
   INSERT INTO {bucket}:soak/{name}
   SELECT id, device, ts, site, _partition AS p, _offset AS o FROM {name} PARTITIONBY site
 """
-
-
 # One record in so many is none, and belongs into the dead-letter topic.
 BAD_EVERY = 1_009
 
@@ -57,12 +55,17 @@ class Lake:
         self.eyes = Eyes(opt, self.prefix)
         self.path = opt.work / f"{self.name}.yaml"
         instance = 'group_instance: "${env:KPIPE_WORKER}"' if is_static else ""
-        self.path.write_text(PIPELINE.format(name=self.name, kafka=kafka or opt.kafka, s3=s3 or opt.s3, bucket=opt.bucket, rows=rows,
-                                             instance=instance, session_ms=session_ms, heartbeat_ms=session_ms // 4, protocol=protocol,
-                                             delivery="exactly_once" if protocol == "ledger" else "at_least_once"))
+        self.given = dict(name=self.name, kafka=kafka or opt.kafka, s3=s3 or opt.s3, bucket=opt.bucket, instance=instance,
+                          session_ms=session_ms, heartbeat_ms=session_ms // 4, protocol=protocol,
+                          delivery="exactly_once" if protocol == "ledger" else "at_least_once")
+        self.write(f"records: {rows}, interval: 2s, idle: 1s")
         admin = AdminClient({"bootstrap.servers": opt.kafka})
         for created in admin.create_topics([NewTopic(self.name, partitions, 1), NewTopic(f"{self.name}-dlq", 1, 1)]).values():
             created.result()
+
+    def write(self, flush):
+        """The pipeline's file, for processes that start from now on."""
+        self.path.write_text(PIPELINE.format(flush=flush, **self.given))
 
     def __enter__(self):
         return self
@@ -89,7 +92,7 @@ class Lake:
     def produce(self, records):
         # Idempotent: what a broken connection repeats is in the topic once.
         producer = Producer({"bootstrap.servers": self.opt.kafka, "linger.ms": 20, "enable.idempotence": True, "log_level": 0})
-        started = time.monotonic()
+        started, first = time.monotonic(), self.produced
         while not self.stop.is_set() and self.produced != records:
             i = self.produced
             try:
@@ -101,7 +104,7 @@ class Lake:
             self.produced += 1
             if i % 1_000 == 0:
                 producer.poll(0)
-                ahead = i / self.rate - (time.monotonic() - started)
+                ahead = (i - first) / self.rate - (time.monotonic() - started)
                 if ahead > 0:
                     time.sleep(ahead)
         if producer.flush(120):
