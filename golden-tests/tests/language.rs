@@ -6,6 +6,8 @@ mod compiling;
 mod edits;
 #[path = "language/fuzz/mod.rs"]
 mod fuzz;
+#[path = "../../grammar/tests/common/gaps.rs"]
+mod gaps;
 #[path = "language/layout.rs"]
 mod layout;
 #[path = "language/mutations.rs"]

@@ -1,5 +1,7 @@
 //! What holds for any statement and any text.
 
+#[path = "common/gaps.rs"]
+mod gaps;
 #[path = "common/statements.rs"]
 mod statements;
 
@@ -105,33 +107,15 @@ proptest! {
     }
 
     #[test]
-    fn spans_cover_all_clauses(text in statements::text()) {
-        for statement in parse(&text).statements {
-            let Statement { span, mode, target, select, from, filter, partition_by, store_as, with_key, key_delimiter, with_converter, limit,
-                properties, other } = statement;
-            // The keyword of a `SELECT` alone belongs to the list.
-            let mode = target.is_some().then_some(mode.span);
-            let clauses = [mode, target.map(|x| x.span), Some(select.span), Some(from.span), filter.map(|x| x.span), partition_by.map(|x| x.span),
-                store_as.map(|x| x.span), with_key.map(|x| x.span), key_delimiter.map(|x| x.span), with_converter.map(|x| x.span),
-                limit.map(|x| x.span), properties.map(|x| x.span)];
-            let mut spans: Vec<_> = clauses.into_iter().flatten().chain(other.iter().map(|clause| clause.span)).collect();
-            spans.sort_unstable();
-            prop_assert_eq!(spans[0].start, span.start);
-            prop_assert_eq!(spans[spans.len() - 1].end, span.end);
-            for pair in spans.windows(2) {
-                prop_assert!(pair[0].end <= pair[1].start);
-                // Between two clauses stand only blanks, comments and the keyword of a clause that is one value.
-                let between = text[pair[0].end..pair[1].start].to_uppercase();
-                let rest = ["-- NOTE\n", "/* NOTE; 'X */", "-- OWN LINE\n", "/* TWO\nLINES */", "KEYDELIMITER=", "WITHCONVERTER=", "LIMIT",
-                    "INTO", "FROM", "WHERE"].iter().fold(between, |text, word| text.replace(word, ""));
-                prop_assert_eq!(rest.trim(), "");
-            }
-        }
+    fn trees_leave_no_gap(text in statements::text()) {
+        prop_assert_eq!(&parse(&text).errors, &[], "{}", text);
+        prop_assert_eq!(gaps::gap(&text), None, "{}", text);
     }
 
     #[test]
     fn mutated_statements_never_panic(text in mutated()) {
         check_diagnostics(&text)?;
+        prop_assert_eq!(gaps::gap(&text), None);
         if let Ok(formatted) = format(&text) {
             prop_assert_eq!(format(&formatted).unwrap(), formatted);
         }
@@ -145,6 +129,28 @@ proptest! {
     #[test]
     fn any_words_never_panic(text in "(INSERT|INTO|SELECT|FROM|STOREAS|AS|WHERE|GROUP|BY|WITHKEY|PK|LIMIT|a|`b`|'c'|[*.,=()]|5| |;|\n){0,24}|INSERT INTO a SELECT (a|f\\(|\\)|CASE|WHEN|THEN|ELSE|END|CAST\\(|AND|OR|NOT|IN \\(|BETWEEN|LIKE|IS|NULL|AS| - |[*+<>=|.,]|'c'|5| ){0,24} FROM b") {
         check_diagnostics(&text)?;
+    }
+}
+
+#[test]
+fn no_part_of_an_expression_is_left_out() {
+    for condition in [
+        "(a + b) * c = 5 AND NOT (d OR e)",
+        "a /* one */ IN ( 1 , /* two */ 'x' , (b) )  AND c NOT IN (2)",
+        "( a ) BETWEEN ( 1 ) AND ( 2 ) OR b NOT BETWEEN - c AND 'it''s'",
+        "a LIKE 'x!%' ESCAPE '!' AND `b c`.d NOT LIKE e || 'y'",
+        "CASE ( a ) WHEN 1 THEN 'x' ELSE (b) END = CASE WHEN a IS NOT NULL THEN b END",
+        "CAST( a AS DECIMAL ( 12 , 2 ) ) > TRY_CAST(b AS double /* wide */ precision ) -- end",
+        "ts >= TIMESTAMP /* it's */ '2026-01-31 12:00:00Z' AND d = DATE '2026-01-31' AND _.topic = 't'",
+        "upper ( a ) = now() AND coalesce(a, NULL, -1.5e-3, TRUE) IS NULL",
+    ] {
+        for text in [
+            format!("INSERT INTO t SELECT ({condition}\n ) AS x , ( 5 ) , ( ( 'y' ) ) AS `z z` FROM s WHERE {condition}\nLIMIT = 5;"),
+            format!("SELECT a FROM s WITHKEY ( {condition}\n) STOREAS = json ( a = b ) ( c = 5 ) PARTITIONBY a , ({condition}\n) AS f;; "),
+        ] {
+            assert_eq!(parse(&text).errors, [], "{text}");
+            assert_eq!(gaps::gap(&text), None, "{text}");
+        }
     }
 }
 

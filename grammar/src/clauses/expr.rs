@@ -46,7 +46,7 @@ impl Builder<'_, '_> {
             Rule::negation => self.prefixed(UnaryOp::Not, pair.into_inner()),
             Rule::signed => self.prefixed(UnaryOp::Negate, pair.into_inner()),
             Rule::compared => self.compared(pair.into_inner()),
-            Rule::group => self.first(pair.into_inner(), span),
+            Rule::group => self.first(pair.into_inner(), span).map(|inner| at(inner.node)),
             Rule::case => self.case(pair.into_inner()).map(at),
             Rule::cast => self.cast(pair.into_inner(), span).map(at),
             Rule::call => self.call(pair.into_inner(), span).map(at),

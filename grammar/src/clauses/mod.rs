@@ -71,11 +71,13 @@ impl<'t> Clause<'t> {
         }
     }
 
-    /// Where a part stands in the whole text.
+    /// Where a part stands in the whole text. A rule that may go on takes the blanks and comments behind it along; they are no part of it.
     fn span_of(&self, pair: &Pair<'_, Rule>) -> Span {
         let base = self.span().start;
-        let span = pair.as_span();
-        Span::new(base + span.start(), base + span.end())
+        let (start, end) = (base + pair.as_span().start(), base + pair.as_span().end());
+        let tokens = self.tokens.partition_point(|token| token.span.start < end);
+        let words = tokens.checked_sub(1).map_or(end, |last| self.tokens[last].span.end);
+        Span::new(start, end.min(words.max(start)))
     }
 }
 

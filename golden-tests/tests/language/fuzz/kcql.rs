@@ -6,6 +6,7 @@ use kpipe_grammar::{Fix, format, keywords, parse};
 use miette::Diagnostic;
 
 use super::super::compiling::{PIPELINES, files, read};
+use super::super::gaps::gap;
 use super::super::random::Random;
 use super::fuzz;
 use super::mutate::{mutated, texts_below};
@@ -41,6 +42,9 @@ fn wrong(text: &str) -> Option<String> {
     }
     if !parsed.errors.is_empty() {
         return None;
+    }
+    if let Some(gap) = gap(text) {
+        return Some(gap);
     }
     let printed: Vec<String> = parsed.statements.iter().map(ToString::to_string).collect();
     let again = parse(&printed.join(";\n"));
@@ -78,4 +82,14 @@ fn kcql() {
         let text = mutated(&corpus, &words, random);
         wrong(&text).map_or(Ok(()), |why| Err(format!("{why}\nof {text:?}")))
     });
+}
+
+#[test]
+fn the_trees_of_all_cases_leave_no_gap() {
+    let corpus = corpus();
+    let accepted: Vec<&String> = corpus.iter().filter(|text| parse(text).errors.is_empty()).collect();
+    assert!(accepted.len() > 150, "{} texts", accepted.len());
+    for text in accepted {
+        assert_eq!(gap(text), None, "{text}");
+    }
 }
