@@ -60,8 +60,11 @@ pub(crate) const TAKEOVERS_MAX: usize = 16;
 /// Unfinished uploads that are looked at in one sweep.
 pub(crate) const SWEEP_UPLOADS_MAX: usize = 10_000;
 
-/// Longest text that an expression fills up to, in characters.
-pub(crate) const TEXT_CHARS_MAX: i64 = 1 << 14;
+/// Longest text that an expression makes out of shorter ones, in bytes. A record that asks for more is a bad one.
+pub(crate) const TEXT_BYTES_MAX: usize = MIB;
+
+/// Bytes of the texts that an expression makes for one batch. No record is to blame for more, so the pipeline stops.
+pub(crate) const TEXT_BATCH_BYTES_MAX: usize = 256 * MIB;
 
 /// Longest wait in a poll when nothing is under way: how late a stop signal may be noticed.
 pub(crate) const POLL_WAIT_IDLE: Duration = Duration::from_millis(250);
@@ -103,4 +106,6 @@ const _: () = assert!(PART_BYTES >= PART_BYTES_MIN, "S3 refuses smaller parts");
 const _: () = assert!(MEMORY_BYTES_MIN >= 2 * PART_BYTES, "a part on its way and one being cut must fit");
 const _: () = assert!(MEMORY_BYTES_DEFAULT >= MEMORY_BYTES_MIN, "the default must be allowed");
 const _: () = assert!(PARTS_IN_FLIGHT_MAX * PART_BYTES <= MEMORY_BYTES_MIN, "parts in flight are part of the budget");
+const _: () = assert!(TEXT_BYTES_MAX <= TEXT_BATCH_BYTES_MAX, "a batch holds any single text");
+const _: () = assert!(TEXT_BATCH_BYTES_MAX < i32::MAX as usize, "places in a column have 32 bits");
 const _: () = assert!(DEAD_LETTERS_IN_FLIGHT_MAX <= ROWS_IN_FLIGHT_MAX, "rejects are records too");

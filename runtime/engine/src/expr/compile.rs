@@ -144,10 +144,6 @@ impl<'a> Compiler<'a> {
                 }
                 plain(Ok(any_of(&value, args, can_fail)))
             }
-            Op::Concat => {
-                let [left, right] = self.pair(expr, args)?;
-                plain(Ok(Arc::new(BinaryExpr::new(left, Operator::StringConcat, right))))
-            }
             Op::Case => plain(case(args)),
             Op::Function(name) => self.function(expr, call, name, args),
             op => {
@@ -163,6 +159,7 @@ impl<'a> Compiler<'a> {
             return Ok(Arc::new(Arithmetic::new(operation, call.data_type.clone())));
         }
         match op {
+            Op::Concat => Ok(Arc::new(functions::Join)),
             Op::Like { escape } => Ok(Arc::new(Like { escape: *escape })),
             Op::Cast { is_try } => {
                 let from = self.data_type(&call.args[0])?;

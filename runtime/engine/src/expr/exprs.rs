@@ -7,13 +7,15 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOpti
 use arrow::compute::{concat, filter};
 use arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use arrow::error::ArrowError;
-use datafusion_common::DataFusionError;
+use datafusion_common::{DataFusionError, ScalarValue};
+use datafusion_expr::ColumnarValue;
 use datafusion_physical_expr::PhysicalExpr;
 use kpipe_compiler::plan::{Decode, Expr};
 
 use super::compile::{Compiler, Misfit};
 use super::leaf;
 use super::step::{Failure, Problem, problem};
+use crate::limits::TEXT_BATCH_BYTES_MAX;
 use crate::path::RowBatch;
 use crate::records::RawBatch;
 use crate::reject::{Reject, RejectReason};
@@ -127,6 +129,26 @@ impl Computed {
     }
 }
 
+/// The values of a batch, some rows after others.
+#[derive(Default)]
+struct Pieces {
+    arrays: Vec<ArrayRef>,
+    bytes: usize,
+}
+
+impl Pieces {
+    /// No record alone is to blame if together they are too much, so that is no reject.
+    fn push(&mut self, array: ArrayRef, text: &str) -> Result<(), ArrowError> {
+        self.bytes = self.bytes.saturating_add(array.to_data().get_slice_memory_size()?);
+        self.arrays.push(array);
+        if self.bytes > TEXT_BATCH_BYTES_MAX {
+            let why = format!("expression {text}: the values of one batch take more than {TEXT_BATCH_BYTES_MAX} bytes");
+            return Err(ArrowError::MemoryError(why));
+        }
+        Ok(())
+    }
+}
+
 impl Tree {
     /// The values, null where a row is bad.
     fn evaluate(&self, columns: &RecordBatch, bad: &mut Vec<(usize, String)>) -> Result<ArrayRef, ArrowError> {
@@ -134,11 +156,11 @@ impl Tree {
         match self.compute(columns) {
             Ok(array) => Ok(array),
             Err(_) if rows > 1 => {
-                let mut pieces = Vec::new();
+                let mut pieces = Pieces::default();
                 for half in [0..rows / 2, rows / 2..rows] {
-                    self.halve(columns, half, &mut pieces, bad);
+                    self.halve(columns, half, &mut pieces, bad)?;
                 }
-                concat(&pieces.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+                concat(&pieces.arrays.iter().map(AsRef::as_ref).collect::<Vec<_>>())
             }
             Err(error) => {
                 bad.push((0, self.message(&error)));
@@ -148,23 +170,35 @@ impl Tree {
     }
 
     /// The values of some rows, in pieces.
-    fn halve(&self, columns: &RecordBatch, rows: Range<usize>, pieces: &mut Vec<ArrayRef>, bad: &mut Vec<(usize, String)>) {
+    fn halve(
+        &self,
+        columns: &RecordBatch,
+        rows: Range<usize>,
+        pieces: &mut Pieces,
+        bad: &mut Vec<(usize, String)>,
+    ) -> Result<(), ArrowError> {
         match self.compute(&columns.slice(rows.start, rows.len())) {
-            Ok(array) => pieces.push(array),
+            Ok(array) => pieces.push(array, &self.text),
             Err(error) if rows.len() == 1 => {
                 bad.push((rows.start, self.message(&error)));
-                pieces.push(new_null_array(&self.data_type, 1));
+                pieces.push(new_null_array(&self.data_type, 1), &self.text)
             }
             Err(_) => {
                 let middle = rows.start + rows.len() / 2;
-                self.halve(columns, rows.start..middle, pieces, bad);
-                self.halve(columns, middle..rows.end, pieces, bad);
+                self.halve(columns, rows.start..middle, pieces, bad)?;
+                self.halve(columns, middle..rows.end, pieces, bad)
             }
         }
     }
 
     fn compute(&self, columns: &RecordBatch) -> Result<ArrayRef, DataFusionError> {
-        self.node.evaluate(columns)?.into_array(columns.num_rows())
+        let (value, rows) = (self.node.evaluate(columns)?, columns.num_rows());
+        match &value {
+            ColumnarValue::Scalar(ScalarValue::Utf8(Some(text))) if text.len().saturating_mul(rows) > TEXT_BATCH_BYTES_MAX => {
+                Err(DataFusionError::ResourcesExhausted("a text for every row".to_owned()))
+            }
+            _ => value.into_array(rows),
+        }
     }
 
     /// `expression a / b: division by zero`; of a part, also which one.
@@ -178,6 +212,32 @@ impl Tree {
             },
             DataFusionError::ArrowError(error, _) => format!("expression {text}: {}", problem(error, &kpipe_compiler::plan::DataType::Any)),
             _ => format!("expression {text}: {}", Problem::new("the value cannot be used here")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_values_of_a_batch_are_bounded() {
+        let text = "x".repeat(TEXT_BATCH_BYTES_MAX / 4 - 64);
+        let array: ArrayRef = Arc::new(StringArray::from(vec![text]));
+        let mut pieces = Pieces::default();
+        for _ in 0..4 {
+            pieces.push(Arc::clone(&array), "a || b").unwrap();
+        }
+        let why = pieces.push(array, "a || b").unwrap_err().to_string();
+        assert!(why.ends_with("expression a || b: the values of one batch take more than 268435456 bytes"), "{why}");
+    }
+
+    #[test]
+    fn a_piece_counts_what_it_shows_and_not_what_it_is_cut_from() {
+        let whole: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 20); 64]));
+        let mut pieces = Pieces::default();
+        for row in (0..64).cycle().take(200) {
+            pieces.push(whole.slice(row, 1), "a").unwrap();
         }
     }
 }

@@ -6,7 +6,8 @@
 //! | `time` | times; calendars and patterns are those of folders |
 //! | `pattern` | regular expressions, compiled once |
 //! | `json` | `json_get` |
-//! | `pad` | `lpad`, `rpad`: within a limit |
+//! | `pad` | `lpad`, `rpad` |
+//! | `text` | `\|\|`, and the bounds of what DataFusion may make longer |
 //! | `hash` | `md5`, `sha256` as hexadecimal text |
 //! | `compile` | `coalesce`, `nullif`: branches, so that only what is needed is computed |
 
@@ -14,6 +15,7 @@ mod hash;
 mod json;
 mod pad;
 mod pattern;
+mod text;
 mod time;
 mod udf;
 
@@ -23,6 +25,8 @@ use datafusion_expr::ScalarUDF;
 use datafusion_functions::{core, math, string, unicode};
 use kpipe_compiler::plan::{Call, DataType, Expr, Literal};
 
+pub(super) use self::text::Join;
+use self::text::{Bounded, BytesOf};
 use self::udf::Udf;
 use super::step::Kernel;
 
@@ -30,11 +34,13 @@ use super::step::Kernel;
 pub(super) enum Source {
     /// DataFusion's function.
     DataFusion(fn() -> Arc<ScalarUDF>),
+    /// The same where the result can be longer than the texts that it is made of.
+    Longer(fn() -> Arc<ScalarUDF>, BytesOf),
     /// Ours, given the call.
     Own(fn(&Call) -> Result<Arc<dyn Kernel>, String>),
 }
 
-use Source::{DataFusion, Own};
+use Source::{DataFusion, Longer, Own};
 
 /// All functions that are no branches.
 pub(super) const FUNCTIONS: &[(&str, Source)] = &[
@@ -44,10 +50,10 @@ pub(super) const FUNCTIONS: &[(&str, Source)] = &[
     ("ltrim", DataFusion(string::ltrim)),
     ("rtrim", DataFusion(string::rtrim)),
     ("substr", DataFusion(unicode::substr)),
-    ("replace", DataFusion(string::replace)),
+    ("replace", Longer(string::replace, text::replace)),
     ("length", DataFusion(unicode::character_length)),
-    ("concat", DataFusion(string::concat)),
-    ("concat_ws", DataFusion(string::concat_ws)),
+    ("concat", Longer(string::concat, text::concat)),
+    ("concat_ws", Longer(string::concat_ws, text::concat_ws)),
     ("left", DataFusion(unicode::left)),
     ("right", DataFusion(unicode::right)),
     ("lpad", Own(pad::lpad)),
@@ -89,6 +95,7 @@ pub(super) fn kernel(name: &str, call: &Call, types: &[DataType]) -> Result<Arc<
     let (_, source) = FUNCTIONS.iter().find(|(known, _)| *known == name).ok_or_else(|| format!("no function `{name}`"))?;
     match source {
         DataFusion(udf) => Ok(Arc::new(Udf::new(udf(), call, types)?)),
+        Longer(udf, bytes) => Ok(Arc::new(Bounded::new(Udf::new(udf(), call, types)?, *bytes))),
         Own(make) => make(call),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, StringBuilder};
 use arrow::datatypes::Int64Type;
 use kpipe_compiler::functions::REGEX_BYTES_MAX;
 use kpipe_compiler::plan::Call;
@@ -10,6 +10,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::super::step::{Kernel, Operand, Problem};
 use super::literal_text;
+use super::text::Room;
 
 #[derive(Debug)]
 struct Like(Regex);
@@ -51,13 +52,69 @@ impl Kernel for Replace {
     fn run(&self, args: &[Operand], rows: usize) -> Result<ArrayRef, Problem> {
         let [text, _, by] = args else { return Err(OPERANDS) };
         let (texts, replacements) = (text.array.as_string::<i32>(), by.array.as_string::<i32>());
-        let replace = |row: usize| {
+        let (mut replaced, mut room) = (StringBuilder::new(), Room::default());
+        let mut value = String::new();
+        for row in 0..rows {
             let (at, with) = (text.index(row), by.index(row));
-            let is_there = texts.is_valid(at) && replacements.is_valid(with);
-            is_there.then(|| self.0.replace_all(texts.value(at), replacements.value(with)))
-        };
-        Ok(Arc::new((0..rows).map(replace).collect::<StringArray>()))
+            if texts.is_null(at) || replacements.is_null(with) {
+                replaced.append_null();
+            } else {
+                value.clear();
+                self.replace(texts.value(at), replacements.value(with), &mut value)?;
+                room.take(value.len())?;
+                replaced.append_value(&value);
+            }
+        }
+        Ok(Arc::new(replaced.finish()))
     }
+}
+
+impl Replace {
+    /// Piece by piece, so that a text that grows too long is noticed while it does.
+    fn replace(&self, text: &str, by: &str, out: &mut String) -> Result<(), Problem> {
+        let mut end = 0;
+        if by.contains('$') {
+            for found in self.0.captures_iter(text) {
+                let whole = found.get_match();
+                out.push_str(&text[end..whole.start()]);
+                for piece in references(by) {
+                    found.expand(piece, out);
+                    Room::default().take(out.len())?;
+                }
+                end = whole.end();
+            }
+        } else {
+            for whole in self.0.find_iter(text) {
+                out.push_str(&text[end..whole.start()]);
+                out.push_str(by);
+                Room::default().take(out.len())?;
+                end = whole.end();
+            }
+        }
+        out.push_str(&text[end..]);
+        Ok(())
+    }
+}
+
+/// A replacement in pieces with one reference to a group at most: `a$1`, `$$`, `${x}b`.
+fn references(by: &str) -> impl Iterator<Item = &str> {
+    let mut rest = by;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(dollar) = rest.find('$') else { return Some(std::mem::take(&mut rest)) };
+        let behind = &rest[dollar + 1..];
+        let skipped = match behind.as_bytes().first() {
+            Some(b'$') => 1,
+            Some(b'{') => behind.find('}').unwrap_or(0),
+            _ => 0,
+        };
+        let next = behind[skipped..].find('$').map_or(rest.len(), |next| dollar + 1 + skipped + next);
+        let piece;
+        (piece, rest) = rest.split_at(next);
+        Some(piece)
+    })
 }
 
 impl Kernel for Extract {
@@ -86,5 +143,40 @@ impl Kernel for Extract {
             })
         };
         Ok(Arc::new((0..rows).map(extract).collect::<Result<StringArray, _>>()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_in_pieces_is_the_whole() {
+        let regex = Regex::new("(?<letter>[a-z])([0-9]*)").unwrap();
+        for by in [
+            "#",
+            "$1",
+            "$2$1",
+            "$0$0",
+            "$$",
+            "$$1$$$1",
+            "${1}x",
+            "a${letter}b$letter",
+            "$",
+            "x$",
+            "${",
+            "${1",
+            "${a$2}",
+            "${1$2",
+            "$9",
+            "$1x",
+            "ß$1ß",
+        ] {
+            for text in ["a1b22 c", "", "1", "größe7"] {
+                let mut found = String::new();
+                Replace(regex.clone()).replace(text, by, &mut found).unwrap();
+                assert_eq!(found, regex.replace_all(text, by), "{text:?} by {by:?}");
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use arrow::array::{Int64Array, StringArray};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::TEXT_BYTES_MAX;
 
 fn column(values: Vec<Option<i64>>) -> (DataType, ArrayRef) {
     (DataType::Int64, Arc::new(Int64Array::from(values)))
@@ -117,6 +118,41 @@ fn expressions_that_do_not_fit_are_refused_at_the_start() {
             Ok(_) => panic!("{expr:?} fits"),
         };
         assert!(found.contains(expected), "{found}: {expected}");
+    }
+}
+
+#[test]
+fn a_text_is_as_long_as_the_limit_and_not_longer() {
+    let half = || text(&"x".repeat(TEXT_BYTES_MAX / 2));
+    let pairs = || text(&"ab".repeat(TEXT_BYTES_MAX / 4));
+    let length = |more: usize| big((TEXT_BYTES_MAX + more) as i64);
+    let (pattern, all): (&[usize], &[usize]) = (&[1], &[]);
+    for (op, fixed, fits, beyond) in [
+        (Op::Concat, all, vec![half(), half()], vec![half(), text(&"y".repeat(TEXT_BYTES_MAX / 2 + 1))]),
+        (function("concat"), all, vec![half(), half(), null(DataType::String)], vec![half(), half(), text("y")]),
+        (function("concat_ws"), all, vec![text(""), half(), half()], vec![text("-"), half(), half()]),
+        (function("replace"), all, vec![pairs(), text("a"), text("aaa")], vec![pairs(), text("a"), text("aaaa")]),
+        (function("regexp_replace"), pattern, vec![pairs(), text("a"), text("aaa")], vec![pairs(), text("a"), text("aaaa")]),
+        (function("regexp_replace"), pattern, vec![pairs(), text("a"), text("$0$0$0")], vec![pairs(), text("a"), text("$0${0}$0$0")]),
+        (function("regexp_replace"), pattern, vec![half(), text("x+"), text("$0$0")], vec![half(), text("x+"), text(&"$0".repeat(20_000))]),
+        (function("lpad"), all, vec![text("7"), length(0), text("0")], vec![text("7"), length(1), text("0")]),
+        (function("rpad"), all, vec![text("ß"), big(TEXT_BYTES_MAX as i64 / 2), text("ä")], vec![text("ß"), length(0), text("ä")]),
+    ] {
+        let bytes = |args: &[Literal]| compute(&op, args, fixed, &DataType::String).map(|text| text.map(|text| text.len()));
+        assert_eq!(bytes(&fits), Ok(Some(TEXT_BYTES_MAX)), "{op:?}");
+        assert_eq!(bytes(&beyond), Err("a text of more than 1048576 bytes".to_owned()), "{op:?}");
+    }
+}
+
+#[test]
+fn texts_that_are_too_long_fail_alone() {
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..90).map(|row| "ab".repeat(if row == 7 { 300_000 } else { row }))));
+    let longer = call(function("replace"), vec![Expr::Column(0), Expr::Literal(text("b")), Expr::Literal(text("xyz"))], DataType::String);
+    for (row, outcome) in outcomes(&longer, vec![(DataType::String, texts)]).into_iter().enumerate() {
+        match row {
+            7 => assert_eq!(outcome, Err("expression replace(c0, 'b', 'xyz'): a text of more than 1048576 bytes".to_owned())),
+            row => assert_eq!(outcome, Ok(Some("axyz".repeat(row)))),
+        }
     }
 }
 

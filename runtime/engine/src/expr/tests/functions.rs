@@ -67,7 +67,10 @@ fn parts_of_texts() {
         &[
             (&[text("7"), big(3), text("0")], "007"),
             (&[text("1234"), big(3), text("0")], "123"),
-            (&[text("7"), big(1 << 40), text("0")], "! a text of more than 16384 characters"),
+            (&[text("7"), big(1 << 40), text("0")], "! a text of more than 1048576 bytes"),
+            (&[text("größe"), big(8), text("äb")], "äbägröße"),
+            (&[text("größe"), big(3), text("")], "grö"),
+            (&[text("a"), big(9), text("")], "a"),
         ],
     );
     cases("rpad", &string, &[], &[(&[text("7"), big(3), text(".")], "7..")]);
