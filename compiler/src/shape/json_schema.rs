@@ -1,6 +1,7 @@
 //! A shape as a JSON Schema (draft-07), for editors.
 //!
-//! It accepts whatever the reader accepts: what hangs on other files (options that a connection or a profile gives) is not demanded.
+//! It accepts whatever the reader accepts of the file alone. What a connector needs stands in the file or comes from a connection that it names;
+//! an option that only a profile gives is missing where the file is read without one.
 
 use serde_json::{Map, Value, json};
 
@@ -64,6 +65,9 @@ impl Writer {
                     let alone = beside.iter().map(|key| json!({ "required": [key.name], "not": any_of(connectors) }));
                     one.extend(alone.take(1));
                     schema.insert("oneOf".to_owned(), one.into());
+                    if self.kind == FileKind::Pipeline {
+                        schema.insert("anyOf".to_owned(), needs(connectors, beside));
+                    }
                 }
                 if let Some(key) = beside.iter().find(|key| key.required).filter(|_| !is_open) {
                     schema.insert("required".to_owned(), json!([key.name]));
@@ -163,6 +167,45 @@ impl Writer {
             _ => {}
         }
         schema
+    }
+}
+
+/// What each connector needs stands among its keys, or a connection gives it: one that is named there or beside it.
+fn needs(connectors: &[Key], beside: &[Key]) -> Value {
+    let gives = |keys: &[&Key]| {
+        let names = keys.iter().filter(|key| matches!(key.shape, Shape::ConnectionName));
+        names.map(|key| json!({ "required": [key.name] })).collect::<Vec<_>>()
+    };
+    let mut properties = Map::new();
+    for connector in connectors {
+        let keys = connector.shape.keys();
+        if let Some(own) = demanded(&keys) {
+            let forms: Vec<Value> = [own].into_iter().chain(gives(&keys)).collect();
+            properties.insert(connector.name.to_owned(), json!({ "type": "object", "anyOf": forms }));
+        }
+    }
+    let written = json!({ "properties": properties });
+    gives(&beside.iter().collect::<Vec<_>>()).into_iter().chain([written]).collect()
+}
+
+/// The options that must be there, also those in groups; none if all can be left out.
+pub(super) fn demanded(keys: &[&Key]) -> Option<Value> {
+    let (mut required, mut properties) = (Vec::new(), Map::new());
+    for key in keys {
+        match &key.shape {
+            Shape::Keys(below) => {
+                let Some(below) = demanded(&below.iter().collect::<Vec<_>>()) else { continue };
+                properties.insert(key.name.to_owned(), below);
+            }
+            _ if !key.required => continue,
+            _ => {}
+        }
+        required.push(key.name);
+    }
+    match (required.is_empty(), properties.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some(json!({ "required": required })),
+        (false, false) => Some(json!({ "required": required, "properties": properties })),
     }
 }
 

@@ -75,6 +75,33 @@ fn the_schema_says_what_the_catalogue_says() {
 }
 
 #[test]
+fn what_a_connector_needs_is_demanded_unless_a_connection_gives_it() {
+    let schema = json_schema(FileKind::Pipeline, &CATALOG);
+    let by_name = json!({ "required": ["use"] });
+    for (end, connectors) in [
+        ("/properties/source", &[("kafka", "brokers"), ("mqtt", "url")][..]),
+        ("/properties/sink", &[("kafka", "brokers")]),
+        ("/properties/errors/properties/dead_letter/anyOf/1", &[("kafka", "brokers")]),
+    ] {
+        let need = |option: &str| json!({ "type": "object", "anyOf": [{ "required": [option] }, by_name] });
+        let needs: serde_json::Map<String, Value> = connectors.iter().map(|(name, option)| ((*name).to_owned(), need(option))).collect();
+        assert_eq!(pointer(&schema, end)["anyOf"], json!([by_name, { "properties": needs }]), "{end}");
+    }
+    for kind in [FileKind::Connections, FileKind::Profile] {
+        assert!(!json_schema(kind, &CATALOG).to_string().contains(r#""required":["brokers"]"#), "{kind:?} gives a part");
+    }
+}
+
+#[test]
+fn what_is_needed_in_a_group_asks_for_the_group() {
+    let leaf = |name, required| Key { required, ..Key::group(name, Shape::Value(OptionKind::Text)) };
+    let keys = [leaf("a", false), Key::group("b", Shape::Keys(vec![leaf("c", true), leaf("d", false)])), leaf("e", true)];
+    let demand = json_schema::demanded(&keys.iter().collect::<Vec<_>>());
+    assert_eq!(demand, Some(json!({ "required": ["b", "e"], "properties": { "b": { "required": ["c"] } } })));
+    assert_eq!(json_schema::demanded(&[&keys[0]]), None);
+}
+
+#[test]
 fn every_reference_inside_the_schema_leads_somewhere() {
     for kind in [FileKind::Pipeline, FileKind::Connections, FileKind::Profile] {
         let schema = json_schema(kind, &CATALOG);

@@ -131,6 +131,10 @@ fn each_mistake_is_seen() {
         ("a name with a blank", "pipeline: lake", "pipeline: my lake"),
         ("a list of two types", "[string]", "[string, int]"),
         ("a dead letter without a topic", "topic: lost, ", ""),
+        ("a cluster of dead letters without brokers", "kafka: { brokers: \"a:1\" }", "kafka: { acks: all }"),
+        ("a source without brokers", "brokers: [\"a:1\", \"${env:B}\"], ", ""),
+        ("a sink without its folder", "sink:\n  s3: { endpoint: \"http://minio:9000\", region: r, flush", "sink:\n  local: { flush"),
+        ("a sink with nothing in it", "sink:\n  s3: {", "sink:\n  local:\n  # {"),
     ] {
         assert!(RIGHT.contains(from), "{what}");
         let wrong = RIGHT.replacen(from, to, 1);
@@ -145,6 +149,50 @@ fn each_mistake_is_seen() {
     let place = Place::new();
     place.write("p.yaml", RIGHT);
     place.run("check p.yaml").expect(Exit::Done);
+}
+
+/// Every connector at every end: without what it needs, with it, and with a connection that gives it, in both ways to name one.
+#[test]
+fn what_a_connector_needs_stands_there_or_in_its_connection() {
+    let schema = schema("pipeline");
+    let mut place = Place::new();
+    place.set("PW", "secret");
+    let kafka = "brokers: [\"a:1\"]";
+    for (end, connector, needs, more) in [
+        ("source", "kafka", kafka, "group: g"),
+        ("source", "mqtt", "url: \"mqtt://m:1883\"", "client_id: c"),
+        ("source", "file", "dir: in", "mode: once"),
+        ("sink", "kafka", kafka, "acks: all"),
+        ("sink", "local", "dir: out", "format: json"),
+        ("sink", "file", "dir: out", ""),
+    ] {
+        let json = if end == "source" { ", value: { format: json }" } else { "" };
+        place.write("connections.yaml", &format!("connections: {{ main: {{ {connector}: {{ {needs}{json} }} }} }}"));
+        for (body, fits) in [
+            (format!("{connector}: {{ {needs}{json} }}"), true),
+            (format!("{connector}: {{ {needs}, {more}{json} }}"), true),
+            (format!("{connector}: {{ use: main }}"), true),
+            (format!("{connector}: {{ use: main, {more} }}"), true),
+            ("use: main".to_owned(), true),
+            (format!("use: main\n  {connector}: {{ {more} }}"), true),
+            (format!("{connector}: {{ {more}{json} }}"), false),
+            (format!("{connector}: {{}}"), false),
+            (format!("{connector}:"), false),
+        ] {
+            let (source, sink) = match end {
+                "source" => (body.as_str(), "kafka: { brokers: [\"k:1\"] }"),
+                _ => ("kafka: { brokers: [\"k:1\"], value: { format: json } }", body.as_str()),
+            };
+            let text = format!(
+                "version: 1\npipeline: lake\nsource:\n  {source}\nsink:\n  {sink}\nkcql: INSERT INTO copies SELECT * FROM orders\n"
+            );
+            let errors = validate(&schema, &documents(&text)[0]);
+            assert_eq!(errors.is_empty(), fits, "{errors:?} in\n{text}");
+            place.write("p.yaml", &text);
+            let check = place.run("check p.yaml --format plain");
+            assert_eq!(check.exit == Exit::Done, fits, "{}{} of\n{text}", check.out, check.err);
+        }
+    }
 }
 
 #[test]
