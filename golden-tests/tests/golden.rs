@@ -3,8 +3,9 @@
 //! A folder with `command.txt` is a conversation with the command line: each line `kpipe ...` is run in the folder, lines `NAME=value` before it
 //! are its environment. What it prints and its exit code stand in `expected.txt`.
 //!
-//! Those below `cases/environment` talk to the services of `scripts/services` and run with the feature `real-services`. They see the
-//! variables of `scripts/services env`; an address of a service shows as the name of its variable.
+//! Those below `cases/environment` talk to the services of `scripts/services` and run with the feature `real-services`, in a copy of their folder.
+//! They see the variables of `scripts/services env`; an address of a service shows as the name of its variable. So does `KPIPE_TEST_FRESH`, a name
+//! that nobody used before. A line `before: kpipe ...` is run and not shown: it makes what the others talk about.
 
 #[path = "golden/clauses.rs"]
 mod clauses;
@@ -66,8 +67,13 @@ fn expect(path: &Path, found: &str) -> Outcome {
 }
 
 fn conversation(command: &Path) -> Outcome {
-    let dir = command.parent().ok_or("a file lies in a folder")?;
+    let folder = command.parent().ok_or("a file lies in a folder")?;
     let services = services(command);
+    let copy = tempfile::tempdir()?;
+    let dir = if services.is_empty() { folder } else { copy.path() };
+    if dir != folder {
+        copy_folder(folder, dir)?;
+    }
     let mut environment = services.clone();
     let mut found = String::new();
     for line in std::fs::read_to_string(command)?.lines().filter(|line| !line.trim().is_empty()) {
@@ -78,26 +84,38 @@ fn conversation(command: &Path) -> Outcome {
                 write!(found, "--- stderr\n{err}")?;
             }
             writeln!(found, "--- exit {code}\n")?;
+        } else if let Some(line) = line.strip_prefix("before: ") {
+            let (out, err, code) = kpipe(dir, line, &environment);
+            if code != 0 {
+                return Err(format!("`{line}` ends with {code}:\n{out}{err}").into());
+            }
         } else {
             let (name, value) = line.split_once('=').ok_or_else(|| format!("neither a command nor NAME=value: {line}"))?;
             environment.insert(name.to_owned(), value.to_owned());
         }
     }
-    expect(&dir.join("expected.txt"), &stable(found, dir, &services))
+    expect(&folder.join("expected.txt"), &stable(found, dir, &services))
 }
 
 /// Which conversations there are in this build.
 const CONVERSATIONS: &str = if cfg!(feature = "real-services") { r"command\.txt$" } else { r"diagnostics/.*command\.txt$" };
 
+/// The variable of a name that nobody used before.
+const FRESH: &str = "KPIPE_TEST_FRESH";
+
 /// The variables of the services, for those who talk to them.
 fn services(command: &Path) -> BTreeMap<String, String> {
-    let wanted = command.components().any(|part| part.as_os_str() == "environment");
-    std::env::vars().filter(|(name, _)| wanted && name.starts_with("KPIPE_TEST_")).collect()
+    if !command.components().any(|part| part.as_os_str() == "environment") {
+        return BTreeMap::new();
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let fresh = (FRESH.to_owned(), format!("golden-{now}"));
+    std::env::vars().filter(|(name, _)| name.starts_with("KPIPE_TEST_")).chain([fresh]).collect()
 }
 
 /// Found text without what is other elsewhere or at another start of the services: folders, addresses, the numbers of requests.
 fn stable(mut found: String, dir: &Path, services: &BTreeMap<String, String>) -> String {
-    for (name, value) in services.iter().filter(|(_, value)| value.contains([':', '/'])) {
+    for (name, value) in services.iter().filter(|(name, value)| value.contains([':', '/']) || *name == FRESH) {
         found = found.replace(value.as_str(), name);
     }
     found = found.replace(&format!("{}/", dir.display()), "");

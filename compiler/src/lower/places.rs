@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kpipe_grammar::ast::Statement;
+use kpipe_grammar::ast::{SelectItem, Statement, output_name};
 
+use crate::catalog::PropertySpec;
 use crate::document::{Document, EndpointDoc};
 use crate::sources::Location;
 
@@ -50,6 +51,12 @@ fn endpoint(places: &mut BTreeMap<String, Location>, side: &str, document: &Endp
     }
 }
 
+/// The option of the sink that a property of KCQL stands for.
+fn property_of(document: &Document, key: &str) -> Option<&'static PropertySpec> {
+    let properties: &'static [PropertySpec] = document.sink.connector.sink.as_ref()?.properties;
+    properties.iter().find(|spec| spec.key.eq_ignore_ascii_case(key))
+}
+
 /// The clauses of a statement; what a statement does not say stands under the sink.
 fn clauses(places: &mut BTreeMap<String, Location>, document: &Document, index: usize, statement: &Statement) {
     let Statement {
@@ -65,9 +72,16 @@ fn clauses(places: &mut BTreeMap<String, Location>, document: &Document, index: 
         key_delimiter: _,
         with_converter,
         limit: _,
-        properties: _,
+        properties,
         other: _,
     } = statement;
+    // What a statement says of the sink goes before what the sink says of all.
+    for property in properties.iter().flat_map(|list| &list.node) {
+        if let Some(spec) = property_of(document, &property.key.node) {
+            let path = format!("sink.{}.{}", document.sink.connector.name, spec.option);
+            places.insert(path, document.kcql.locate(property.key.span.to(property.value.span)));
+        }
+    }
     let mut add = |path: &str, at: Option<Location>| {
         if let Some(at) = at {
             places.insert(format!("kcql[{index}]{path}"), at);
@@ -78,6 +92,15 @@ fn clauses(places: &mut BTreeMap<String, Location>, document: &Document, index: 
     add(".into", target.as_ref().map(|target| locate(target.span)));
     add(".from", Some(locate(from.span)));
     add(".select", Some(locate(select.span)));
+    for item in &select.node {
+        match &item.node {
+            SelectItem::Value { expr, alias } => {
+                let name = alias.as_ref().map_or_else(|| output_name(expr), |alias| alias.node.clone());
+                add(&format!(".select.{name}"), Some(locate(item.span)));
+            }
+            SelectItem::Star | SelectItem::StarOf(_) => {}
+        }
+    }
     add(".where", filter.as_ref().map(|filter| locate(filter.span)));
     let sink = |path: &str| document.sink.value_at(path);
     add(".partition_by", partition_by.as_ref().map(|clause| locate(clause.span)).or_else(|| sink("partition_by")));

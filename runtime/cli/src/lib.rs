@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole program: `main` and tests call it with their own arguments, streams and environment.
 
+mod advice;
 pub mod args;
 mod catalog;
 mod commands;

@@ -41,6 +41,17 @@ pub(crate) struct Origin {
     pub(crate) texts: Rc<Texts>,
 }
 
+/// A place in the files.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    /// The text.
+    pub(crate) document: Document,
+    /// The place; its document is index 0 of a list with only this one.
+    pub(crate) mark: Mark,
+    /// The path of the key.
+    pub(crate) yaml_path: Option<String>,
+}
+
 /// What a failure is about, and where that is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
@@ -63,9 +74,13 @@ impl Origin {
     pub(crate) fn subject(&self, pipeline: &Pipeline, end: End, about: Option<&About>) -> Subject {
         let found = path(pipeline, end, about).and_then(|path| self.places.find(&path)).or_else(|| self.places.find(fallback(end)));
         let Some(place) = found else { return Subject::of(pipeline) };
-        let file = self.texts.sources.file(place.file);
-        let yaml_path = Outline::of(file).path(place.span);
-        Subject { yaml_path, at: Some(self.texts.spot(place)), ..Subject::of(pipeline) }
+        let Spot { document, mark, yaml_path } = self.texts.spot(place);
+        Subject { yaml_path, at: Some((document, mark)), ..Subject::of(pipeline) }
+    }
+
+    /// Where a path is written, or the nearest part above it.
+    pub(crate) fn spot(&self, path: &str) -> Option<Spot> {
+        self.places.find(path).map(|place| self.texts.spot(place))
     }
 }
 
@@ -78,11 +93,13 @@ impl Subject {
 
 impl Texts {
     /// A place as renderers want it.
-    fn spot(&self, place: Location) -> (Document, Mark) {
+    fn spot(&self, place: Location) -> Spot {
         let file = self.sources.file(place.file);
+        let yaml_path = Outline::of(file).path(place.span);
         let document = Document { name: file.name.clone(), text: self.report.masked(&self.sources, place.file) };
         let (begin, end) = (file.line_column(place.span.start), file.line_column(place.span.end));
-        (document, Mark { document: 0, span: place.span.start..place.span.end, begin, end, text: String::new() })
+        let mark = Mark { document: 0, span: place.span.start..place.span.end, begin, end, text: String::new() };
+        Spot { document, mark, yaml_path }
     }
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use kpipe_compiler::diff::Action;
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    fn pipeline(name: &str, connector: &str) -> Pipeline {
+    pub(crate) fn pipeline(name: &str, connector: &str) -> Pipeline {
         let endpoint = |connector: &str| Endpoint { connector: connector.to_owned(), options: Options::default() };
         Pipeline {
             name: name.to_owned(),
@@ -206,6 +206,7 @@ mod tests {
             high: Position(9),
             committed: committed.map(Position),
             start: Position(committed.unwrap_or(0)),
+            last_hour: None,
         };
         let source = Inspection { system: "Kafka".to_owned(), partitions: vec![partition], missing: Vec::new() };
         let look = Look { source, applied: applied.map(|text| text.as_bytes().to_vec()), ..Look::default() };

@@ -426,6 +426,8 @@ pub struct PartitionInspection {
     pub committed: Option<Position>,
     /// Where the pipeline would start.
     pub start: Position,
+    /// Records that came within the last hour; `None` where nobody counts them.
+    pub last_hour: Option<u64>,
 }
 
 #[cfg(test)]

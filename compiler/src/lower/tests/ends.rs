@@ -123,12 +123,30 @@ fn places_fall_back_to_what_is_above() {
     let (lowered, _) = log_to_store("INSERT INTO lake SELECT a FROM orders").sink_option("compat", text("lenses")).lower();
     let places = lowered.unwrap().places;
     let span = |path: &str| places.find(path).map(|at| (at.span.start, at.span.end));
-    assert_eq!(span("kcql[0].select.a"), span("kcql[0].select"));
+    assert_eq!((span("kcql[0].select"), span("kcql[0].select.a")), (Some((17, 25)), Some((24, 25))));
+    assert_eq!(span("kcql[0].select.b"), span("kcql[0].select"), "a column that is not there: the list");
     assert_eq!(span("kcql[0].into"), Some((12, 16)));
     assert_eq!(span("kcql[0].with_key"), span("kcql[0]"), "a clause that is not there: the statement");
     assert!(span("kcql[0].compat").is_some() && span("kcql[0].compat") != span("kcql[0]"));
     assert_eq!(span("sink.store.flush.records"), span("sink"), "an option that is not written: its end");
     assert_eq!(span("nowhere"), None);
+}
+
+#[test]
+fn columns_and_properties_have_their_places() {
+    let kcql = "INSERT INTO lake SELECT a, b.c, upper(a) AS `d.e`, a || 'x' FROM t PROPERTIES('flush.count'=5)";
+    let (lowered, _) = log_to_store(kcql).lower();
+    let places = lowered.unwrap().places;
+    let text = |path: &str| places.find(path).map_or("", |at| &kcql[at.span.start..at.span.end]);
+    for (path, expected) in [
+        ("kcql[0].select.a", "a"),
+        ("kcql[0].select.c", "b.c"),
+        ("kcql[0].select.d.e", "upper(a) AS `d.e`"),
+        ("kcql[0].select.a || 'x'", "a || 'x'"),
+        ("sink.store.flush.records", "'flush.count'=5"),
+    ] {
+        assert_eq!(text(path), expected, "{path}");
+    }
 }
 
 #[test]

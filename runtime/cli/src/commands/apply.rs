@@ -14,7 +14,7 @@ use kpipe_engine::metrics::Metrics;
 use kpipe_engine::state::StopHandle;
 use tokio::net::TcpListener;
 
-use super::{failed, findings, print, runtime};
+use super::{failed, findings, print, runtime, say};
 use crate::args::{Apply, Common, LogFormat};
 use crate::compile::{Unit, compile};
 use crate::display::Display;
@@ -27,7 +27,7 @@ use crate::planning::{self, Planned};
 use crate::runner::{self, Job};
 use crate::secrets::HostSecrets;
 use crate::session::Session;
-use crate::{consent, logging, render, sample, serve};
+use crate::{advice, consent, logging, render, sample, serve};
 
 /// Plans and runs.
 pub(crate) fn run(common: &Common, args: &Apply, host: &mut Host<'_>) -> Result<Exit, Failure> {
@@ -126,6 +126,9 @@ fn plan(common: &Common, args: &Apply, host: &mut Host<'_>, world: World<'_>, in
     {
         refuse_stale(host, &path, &inputs, &planned)?;
     }
+    let mut documents = Vec::new();
+    let advised = advice::findings(&planned, &mut documents);
+    say(common.color, args.log_format.into(), host, &documents, &advised)?;
     if !common.quiet && args.log_format == LogFormat::Human {
         let style = host.out_style(common.color);
         print(host, &render::plan::human(style, &planning::views(&planned), common.verbose > 0))?;

@@ -122,7 +122,7 @@ fn get(world: World<'_>, pipeline: &Pipeline, format: Format) -> Result<String, 
         }
     };
     let rows = source.iter().map(|partition| {
-        let PartitionInspection { topic, partition, low, high, committed, start: _ } = partition;
+        let PartitionInspection { topic, partition, low, high, committed, start: _, last_hour: _ } = partition;
         let ledger = heads.iter().find(|(scope, _)| *scope.topic == **topic && scope.partition == *partition).map(|(_, head)| head.end);
         (format!("{topic}[{partition}]"), *low, *high, *committed, ledger)
     });

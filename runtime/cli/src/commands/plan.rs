@@ -9,6 +9,7 @@ use kpipe_compiler::sources::Mode;
 
 use super::publish::{Published, publish};
 use super::{failed, findings, print, runtime};
+use crate::advice;
 use crate::args::{Common, Plan, Voice};
 use crate::compile::{Compiled, Sampler, Unit, compile};
 use crate::exit::Exit;
@@ -33,6 +34,7 @@ pub(crate) fn run(common: &Common, args: &Plan, host: &mut Host<'_>) -> Result<E
     if !compiled.has_errors {
         let pipelines = std::mem::take(&mut compiled.pipelines);
         (planned, failures) = if args.offline { (planning::offline(pipelines), Vec::new()) } else { live(host, pipelines)? };
+        compiled.findings.extend(advice::findings(&planned, &mut compiled.documents));
     }
     let mut exit = if compiled.has_errors { Exit::Invalid } else { Exit::Done };
     exit = failures.iter().fold(exit, |worst, failure| worst.worst(failure.exit));

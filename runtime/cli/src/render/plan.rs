@@ -327,7 +327,7 @@ fn inspection_json(inspection: &Inspection) -> Value {
     let partitions: Vec<Value> = partitions
         .iter()
         .map(|partition| {
-            let PartitionInspection { topic, partition, low, high, committed, start } = partition;
+            let PartitionInspection { topic, partition, low, high, committed, start, last_hour: _ } = partition;
             json!({ "topic": topic, "partition": partition, "low": low, "high": high, "committed": committed, "start": start })
         })
         .collect();
@@ -350,6 +350,7 @@ mod tests {
             high: Position(high),
             committed: committed.map(Position),
             start: Position(start),
+            last_hour: None,
         }
     }
 

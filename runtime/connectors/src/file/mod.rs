@@ -149,6 +149,7 @@ fn partition((name, number): (&str, u16), bytes: u64, committed: Option<u64>) ->
         high: lines::position(bytes),
         committed: committed.map(lines::position),
         start: lines::position(committed.unwrap_or(0)),
+        last_hour: None,
     }
 }
 

@@ -13,6 +13,8 @@ use super::rebalance::Named;
 use super::settings::Settings;
 use super::sink::fixed_topic;
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// Looks at one end of a pipeline; changes nothing.
 pub(super) fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
     let settings = Settings::new(request)?;
@@ -40,7 +42,9 @@ fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, 
         From::Timestamp(ms) if !names.is_empty() => look.at_time(&names, ms)?,
         From::Timestamp(_) | From::Earliest | From::Latest => vec![None; names.len()],
     };
-    for (standing, timed) in look.standing(&names, true)?.into_iter().zip(timed) {
+    let hour_ago = jiff::Timestamp::now().as_millisecond() - HOUR_MS;
+    let hour = if names.is_empty() { Vec::new() } else { look.at_time(&names, hour_ago)? };
+    for ((standing, timed), hour) in look.standing(&names, true)?.into_iter().zip(timed).zip(hour) {
         let start = standing.committed.unwrap_or(match options.from {
             From::Earliest => standing.low,
             From::Latest => standing.high,
@@ -53,6 +57,7 @@ fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, 
             high: Position(standing.high),
             committed: standing.committed.map(Position),
             start: Position(start),
+            last_hour: Some(hour.map_or(0, |first| u64::try_from(standing.high - first.max(standing.low)).unwrap_or(0))),
         });
     }
     Ok(inspection)

@@ -47,6 +47,7 @@ pub(super) fn what(case: &Case, high: i64) -> Audited {
         high: Position(high),
         committed: case.committed(partition).map(Position),
         start: Position(0),
+        last_hour: None,
     };
     Audited {
         pipeline: name.as_str().into(),

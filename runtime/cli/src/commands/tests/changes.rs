@@ -125,3 +125,54 @@ fn a_target_that_nobody_applied_to_is_new() {
     place.write("pipeline.yaml", &PIPELINE.replace("pipeline: lines", "pipeline: rows"));
     assert!(place.run("plan").expect(Exit::Done).out.contains("+ rows  create"), "another name is another pipeline");
 }
+
+/// What is edited, what is said of it, and the words that it is said about.
+const BREAKS: &[(&str, &str, &str)] = &[
+    (
+        "SELECT id, CAST(site AS BIGINT) AS site FROM",
+        "column `site` would change from string to bigint under an existing prefix",
+        "CAST(site AS BIGINT) AS site",
+    ),
+    ("SELECT id FROM", "column `site` (string) would be gone under an existing prefix", "SELECT id"),
+    (
+        "SELECT id, upper(site) AS site FROM",
+        "column `site` would be computed in another way under an existing prefix",
+        "upper(site) AS site",
+    ),
+    ("SELECT id, site, id AS key FROM", "column `key` (bigint not null) would be new under an existing prefix", "id AS key"),
+];
+
+#[test]
+fn a_column_that_breaks_what_is_written_is_said_where_it_is_selected() {
+    for (to, message, at) in BREAKS {
+        let place = applied();
+        let text = PIPELINE.replacen("SELECT id, site FROM", to, 1);
+        place.write("pipeline.yaml", &text);
+        let json = place.run("plan --format json").expect(Exit::Done).json();
+        let said = json["diagnostics"].as_array().unwrap();
+        assert_eq!(said.len(), 1, "{to}: {said:?}");
+        assert_eq!((said[0]["code"].as_str(), said[0]["severity"].as_str()), (Some("KP0421"), Some("warning")), "{to}");
+        assert_eq!(said[0]["message"].as_str(), Some(*message), "{to}");
+        let place_of = |key: &str| usize::try_from(said[0]["primary"][key].as_u64().unwrap()).unwrap();
+        let line = text.lines().nth(place_of("line") - 1).unwrap();
+        assert_eq!(&line[place_of("col") - 1..place_of("end_col") - 1], *at, "{to}");
+        let refused = place.run("apply pipeline.yaml --yes").expect(Exit::ConsentNeeded);
+        assert!(refused.err.contains("warning[KP0421]") && refused.err.contains(message), "{}", refused.err);
+        place.write("pipeline.yaml", &text.replace("flush: {", "on_type_change: allow, flush: {"));
+        assert_eq!(
+            place.run("plan --format json").expect(Exit::Done).json()["diagnostics"],
+            serde_json::json!([]),
+            "{to}: agreed in the file"
+        );
+    }
+}
+
+#[test]
+fn what_breaks_nothing_is_not_warned_about() {
+    let place = applied();
+    for (from, to) in [("SELECT id, site", "SELECT id, site, temp"), ("INTO lines SELECT id, site", "INTO rows SELECT id"), ("1h", "2h")] {
+        place.write("pipeline.yaml", &PIPELINE.replacen(from, to, 1));
+        let planned = place.run("plan").expect(Exit::Done);
+        assert_eq!(planned.err, "", "{to}");
+    }
+}
