@@ -58,8 +58,8 @@ def main():
     for number in ["records", "kills", "rate", "rows", "times", "restarts", "rounds", "seconds"]:
         args.add_argument(f"--{number}", type=int, help="another number than the form's, where a scenario has it")
     opt = settings(args)
-    findings = [run(opt, name) for name in opt.scenario or SCENARIOS]
     revision = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    findings = [run(opt, name) for name in opt.scenario or SCENARIOS]
     path = opt.report or opt.work / f"report-{opt.seed}.md"
     with open(path, "w", encoding="utf-8") as out:
         out.write(report.markdown(findings, shlex.join(["scripts/soak", *sys.argv[1:]]), revision or "an unknown revision"))

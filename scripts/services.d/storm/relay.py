@@ -145,7 +145,7 @@ def run(opt, size, chance):
     names(opt)
     finding, begun, died = Finding("relay", opt.seed, 0, 0), time.monotonic(), dict.fromkeys([*STEPS, "anywhere"], 0)
     with Relay(opt, "relay", messages=2**40, rate=size.rate, rows=5_000) as relay:
-        restarts = iter(range(size.kills // (size.restarts + 1), size.kills, size.kills // (size.restarts + 1)))
+        restarts = iter([size.kills * (turn + 1) // (size.restarts + 1) for turn in range(size.restarts)])
         servers, restart = [], next(restarts, None)
         victims, steps = itertools.cycle([relay.to_kafka, relay.to_files]), itertools.cycle(STEPS)
         while sum(died.values()) < size.kills:
