@@ -20,13 +20,13 @@ from storm.world import ROOT, Failed, say, settings
 
 # The whole, and the form for every change. What a scenario does not name it does not use.
 SCENARIOS = {
-    "kills": (kills.run, dict(records=2_000_000, kills=300, rate=20_000, rows=20_000), dict(records=200_000, kills=25, rate=8_000, rows=20_000)),
+    "kills": (kills.run, dict(records=2_000_000, kills=300, rate=20_000, rows=20_000), dict(records=150_000, kills=20, rate=8_000, rows=20_000)),
     "steps": (steps.run, dict(times=5, rate=5_000), dict(times=1, rate=4_000)),
     "zombie": (group.zombie, dict(rounds=24, rate=6_000), dict(rounds=2, rate=4_000)),
-    "rebalance": (group.rebalance, dict(seconds=300, rate=5_000), dict(seconds=25, rate=4_000)),
+    "rebalance": (group.rebalance, dict(seconds=300, rate=5_000), dict(seconds=15, rate=4_000)),
     "outages": (network.outages, dict(rounds=12, seconds=10, rate=5_000), dict(rounds=2, seconds=3, rate=3_000)),
-    "network": (network.faulty, dict(seconds=180, rate=5_000), dict(seconds=25, rate=4_000)),
-    "canary": (steps.canary, dict(kills=10, rate=5_000), dict(kills=3, rate=4_000)),
+    "network": (network.faulty, dict(seconds=180, rate=5_000), dict(seconds=18, rate=4_000)),
+    "canary": (steps.canary, dict(kills=10, rate=5_000), dict(kills=2, rate=4_000)),
     "relay": (relay.run, dict(kills=200, restarts=6, rate=3_000), dict(kills=12, restarts=1, rate=2_000)),
 }
 

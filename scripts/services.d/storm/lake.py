@@ -6,6 +6,7 @@ records are none: each of those must be in the dead-letter topic, and in no obje
 
 import collections
 import contextlib
+import signal
 import threading
 import time
 
@@ -15,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pyarrow import compute
 
 from .judge import Eyes, Verdict, verify
-from .world import Failed, Worker, payload, until
+from .world import UNREACHABLE, Failed, Worker, payload, until
 
 PIPELINE = """\
 version: 1
@@ -150,6 +151,8 @@ class Lake:
             if worker.runs():
                 worker.ready()
                 worker.drain()
+            elif worker.process and worker.process.returncode not in (0, -signal.SIGKILL, UNREACHABLE):
+                raise worker.failed(f"ended by itself with {worker.process.returncode}")
         worker = self.worker("last")
         worker.command += ["--until-caught-up"]
         worker.start()

@@ -1,5 +1,6 @@
 """Servers that go away, and a network that cuts, loses, truncates and delays."""
 
+import collections
 import contextlib
 import time
 
@@ -70,15 +71,24 @@ def faulty(opt, size, chance):
         worker = lake.worker()
         lake.feed()
         worker.start()
-        while time.monotonic() - begun < size.seconds:
+        # Each fault comes at least once, if it takes longer.
+        while (elapsed := time.monotonic() - begun) < size.seconds or (missing(kafka, s3) and elapsed < 4 * size.seconds):
             time.sleep(chance.uniform(4, 10))
+            worker.keep_up()
             worker.kill()
             worker.start()
         for proxy in [*kafka, s3]:
             proxy.calm()
         finding.verdict, finding.kills = lake.finish(), worker.kills
-    for name, faults in [("Kafka", sum((proxy.faults for proxy in kafka), start=type(s3.faults)())), ("S3", s3.faults)]:
+    for name, proxies in [("Kafka", kafka), ("S3", [s3])]:
+        faults = sum((proxy.faults for proxy in proxies), start=collections.Counter())
         finding.notes.append(f"on the way to {name}: {', '.join(f'{kind} {count}' for kind, count in sorted(faults.items()))}")
-        finding.failures += [f"no {kind} on the way to {name}" for kind in TO_S3 if not faults[kind]]
+    finding.failures = [f"no {kind}" for kind in missing(kafka, s3)]
     finding.wall = time.monotonic() - begun
     return finding
+
+
+def missing(kafka, s3):
+    """Faults that have not come, on the way to Kafka or to the store."""
+    ways = {"Kafka": sum((proxy.faults for proxy in kafka), start=collections.Counter()), "S3": s3.faults}
+    return [f"{kind} on the way to {way}" for way, faults in ways.items() for kind in TO_S3 if not faults[kind]]
