@@ -89,6 +89,7 @@ impl PromiseError {
             Self::Deterministic => vec![
                 (Cause::Delivery, "asked for here"),
                 (Cause::SinkOption("commit.protocol"), "commits by names alone"),
+                (Cause::SinkOption("flush.schedule"), "depends on the clock on the wall"),
                 (Cause::SinkOption("flush.interval"), "depends on when the process runs"),
                 (Cause::SinkOption("flush.idle"), "depends on when records arrive"),
             ],
@@ -101,6 +102,7 @@ impl PromiseError {
             Self::KafkaProtocol => vec![(Cause::SinkOption("commit.protocol"), "asked for here")],
             Self::WallClock => vec![
                 (Cause::Delivery, "asked for here"),
+                (Cause::SinkOption("flush.schedule"), "depends on the clock on the wall"),
                 (Cause::SinkOption("flush.interval"), "depends on when the process runs"),
                 (Cause::SinkOption("flush.idle"), "depends on when records arrive"),
             ],
@@ -518,12 +520,14 @@ mod tests {
           use `delivery: at_least_once`: after a crash, only whole ranges of positions that stand in the object names can come twice
         `exactly_once` needs file boundaries that come out the same on every replay
           Delivery asked for here
+          SinkOption("flush.schedule") depends on the clock on the wall
           SinkOption("flush.interval") depends on when the process runs
           SinkOption("flush.idle") depends on when records arrive
           leave `compat` out, or use `delivery: at_least_once`: its names hold one offset, so another boundary is another object
         `exactly_once` needs file boundaries that come out the same on every replay, or a ledger
           Delivery asked for here
           SinkOption("commit.protocol") commits by names alone
+          SinkOption("flush.schedule") depends on the clock on the wall
           SinkOption("flush.interval") depends on when the process runs
           SinkOption("flush.idle") depends on when records arrive
           leave `commit.protocol` out: the ledger keeps it whenever files are closed; or use `delivery: at_least_once`

@@ -20,7 +20,8 @@ from storm.world import ROOT, Failed, say, settings
 
 # The whole, and the form for every change. What a scenario does not name it does not use.
 SCENARIOS = {
-    "kills": (kills.run, dict(records=2_000_000, kills=300, rate=20_000, rows=20_000), dict(records=150_000, kills=20, rate=8_000, rows=20_000)),
+    "kills": (kills.run, dict(records=2_000_000, kills=300, rate=20_000, rows=20_000, rotation="interval"),
+              dict(records=150_000, kills=20, rate=8_000, rows=20_000, rotation="interval")),
     "steps": (steps.run, dict(times=5, rate=5_000), dict(times=1, rate=4_000)),
     "zombie": (group.zombie, dict(rounds=24, rate=6_000), dict(rounds=2, rate=4_000)),
     "rebalance": (group.rebalance, dict(seconds=300, rate=5_000), dict(seconds=15, rate=4_000)),
@@ -57,6 +58,7 @@ def main():
     args.add_argument("--report", help="the file; default: target/soak/report-SEED.md")
     for number in ["records", "kills", "rate", "rows", "times", "restarts", "rounds", "seconds"]:
         args.add_argument(f"--{number}", type=int, help="another number than the form's, where a scenario has it")
+    args.add_argument("--rotation", choices=["interval", "schedule"], help="what closes files by time, where a scenario has it")
     opt = settings(args)
     revision = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     findings = [run(opt, name) for name in opt.scenario or SCENARIOS]

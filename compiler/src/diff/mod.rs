@@ -10,7 +10,7 @@ pub use class::{ChangeClass, Consent};
 use crate::catalog::{Catalog, ChangeKind, OptionSpec};
 use crate::lower::Places;
 use crate::plan::wording::{show, show_bytes, show_ms};
-use crate::plan::{Endpoint, ErrorPolicy, Flush, Pipeline};
+use crate::plan::{Endpoint, ErrorPolicy, Flush, Pipeline, Schedule};
 use crate::promise::word;
 use crate::sources::Location;
 
@@ -182,13 +182,19 @@ fn option_class(path: &str, kind: Option<ChangeKind>) -> ChangeClass {
 }
 
 fn flushes(changes: &mut Vec<Change>, sink: &str, before: Option<&Flush>, after: Option<&Flush>) {
-    let (Some(before), Some(Flush { records, bytes, interval_ms, idle_ms })) = (before, after) else { return };
+    let (Some(before), Some(Flush { records, bytes, interval_ms, idle_ms, schedule })) = (before, after) else { return };
     let count = |records: &Option<u64>| records.map_or("no limit".to_owned(), |records| records.to_string());
+    let time = |ms: Option<u64>| ms.map_or("no limit".to_owned(), show_ms);
     let restart = ChangeClass::Restart;
     differ(changes, restart, &format!("{sink}.flush.records"), count(&before.records), count(records));
     differ(changes, restart, &format!("{sink}.flush.bytes"), show_bytes(before.bytes), show_bytes(*bytes));
-    differ(changes, restart, &format!("{sink}.flush.interval"), show_ms(before.interval_ms), show_ms(*interval_ms));
-    differ(changes, restart, &format!("{sink}.flush.idle"), show_ms(before.idle_ms), show_ms(*idle_ms));
+    differ(changes, restart, &format!("{sink}.flush.interval"), time(before.interval_ms), time(*interval_ms));
+    differ(changes, restart, &format!("{sink}.flush.idle"), time(before.idle_ms), time(*idle_ms));
+    let grid = |schedule: &Option<Schedule>| match schedule {
+        Some(Schedule { every_ms, zone }) => format!("{} in {zone}", show_ms(*every_ms)),
+        None => "none".to_owned(),
+    };
+    differ(changes, restart, &format!("{sink}.flush.schedule"), grid(&before.schedule), grid(schedule));
 }
 
 fn policies(changes: &mut Vec<Change>, before: &ErrorPolicy, after: &ErrorPolicy) {

@@ -86,7 +86,7 @@ fn pipeline() -> Pipeline {
         sink: Endpoint { connector: "store".to_owned(), options: options(&[("endpoint", "http://s3")]) },
         sampled: None,
         routes: vec![route("orders", "raw")],
-        flush: Some(Flush { records: None, bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
+        flush: Some(Flush { records: None, bytes: 128 << 20, interval_ms: Some(600_000), idle_ms: Some(300_000), schedule: None }),
         errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 60_000 },
         commit: CommitProtocol::Deterministic,
         promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
@@ -248,7 +248,8 @@ fn flush_and_errors() {
         || DeadLetter { topic: "dlq".to_owned(), cluster: Endpoint { connector: "log".to_owned(), options: Options::default() } };
     assert_eq!(
         changed(|after| {
-            after.flush = Some(Flush { records: Some(10), bytes: 1000, interval_ms: 1500, idle_ms: 300_000 });
+            let schedule = Some(Schedule { every_ms: 3_600_000, zone: "Asia/Tokyo".to_owned() });
+            after.flush = Some(Flush { records: Some(10), bytes: 1000, interval_ms: Some(1500), idle_ms: None, schedule });
             after.errors.tolerance = Tolerance::All;
             after.errors.dead_letter = Some(dead_letter());
             after.errors.retry_timeout_ms = Some(3_600_000);
@@ -258,6 +259,8 @@ fn flush_and_errors() {
             "restart: sink.store.flush.records no limit -> 10",
             "restart: sink.store.flush.bytes 128MiB -> 1000B",
             "restart: sink.store.flush.interval 10m -> 1500ms",
+            "restart: sink.store.flush.idle 5m -> no limit",
+            "restart: sink.store.flush.schedule none -> 1h in Asia/Tokyo",
             "restart: errors.tolerance none -> all",
             "in place: errors.dead_letter none -> dlq",
             "in place: errors.retry.timeout for ever -> 1h",

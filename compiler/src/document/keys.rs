@@ -80,7 +80,7 @@ pub(super) const SYNONYMS: &[(&str, &str)] = &[
     ("size", "flush.bytes"),
     ("batch.size", "flush.records"),
     ("rotate.interval.ms", "flush.interval"),
-    ("rotate.schedule.interval.ms", "flush.interval"),
+    ("rotate.schedule.interval.ms", "flush.schedule"),
     ("rotate_interval", "flush.interval"),
     ("topics.dir", "prefix"),
     ("s3.region", "region"),

@@ -4,6 +4,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::from::FromError;
+use super::partition_by::zone;
 use super::properties::Flushes;
 use super::scope::{Label, Scope};
 use crate::catalog::{ConnectorSpec, NameKind, OptionKind, SinkKind, SinkSpec, SourceSpec};
@@ -11,7 +12,7 @@ use crate::document::{EndpointDoc, ErrorsDoc};
 use crate::names;
 use crate::plan::{
     CommitProtocol, DeadLetter, Endpoint, ErrorPolicy, FileFormat, FileTail, Flush, Naming, OptionValue, Options, Pipeline, Promise, Route,
-    Tail, Tolerance,
+    Schedule, Tail, Tolerance,
 };
 use crate::promise::{Cause, Facts, PromiseError, protocol, prove};
 use crate::sources::Location;
@@ -62,6 +63,14 @@ pub(super) enum EndpointError {
     #[error("`dead_letter` is never used: with `tolerance: none` the first bad record stops the pipeline")]
     #[diagnostic(code(KP0316), severity(Warning), help("write `tolerance: all`, or remove `dead_letter`"))]
     UnusedDeadLetter,
+    /// A zone for a schedule that there is not.
+    #[error("`flush.timezone` is never used: without `flush.schedule` no file is closed by the hour of the day")]
+    #[diagnostic(
+        code(KP0514),
+        severity(Warning),
+        help("write `schedule: 1h` beside it, or remove `timezone`; the zone of folders is `partition.zone`")
+    )]
+    UnusedZone,
     /// Records of bytes without a border.
     #[error("`compat: lenses` writes one record of bytes a file")]
     #[diagnostic(code(KP0513), help("write PROPERTIES('flush.count'=1), or leave `compat` out"))]
@@ -73,8 +82,8 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
     let document = scope.document;
     check_prefix(scope);
     let errors = errors(scope, &document.errors);
-    let flush = (scope.sink.kind == SinkKind::Files).then(|| flush(&document.sink.options, flushes));
-    check_bytes(scope, &routes, flush);
+    let flush = if scope.sink.kind == SinkKind::Files { flush(scope, flushes).map(Some) } else { Some(None) };
+    check_bytes(scope, &routes, flush.as_ref().and_then(Option::as_ref));
     let (promise, commit) = errors.as_ref().and_then(|errors| promise(scope, errors))?;
     Some(Pipeline {
         name: document.name.node.clone(),
@@ -82,7 +91,7 @@ pub(super) fn pipeline(scope: &mut Scope<'_>, routes: Vec<Route>, flushes: &Flus
         sink: endpoint(&document.sink),
         sampled: scope.infers().then(|| scope.sampled.cloned()).flatten(),
         routes,
-        flush,
+        flush: flush?,
         commit,
         errors: errors?,
         promise,
@@ -113,20 +122,39 @@ fn check_prefix(scope: &mut Scope<'_>) {
     }
 }
 
-/// The statements' values, else those of the YAML, else the defaults.
-fn flush(options: &Options, said: &Flushes) -> Flush {
+/// The statements' values, else those of the YAML, else the defaults. Where a schedule says when files are closed, time alone does not unless
+/// it is asked to as well.
+fn flush(scope: &mut Scope<'_>, said: &Flushes) -> Option<Flush> {
+    let schedule = schedule(scope)?;
+    let options = &scope.document.sink.options;
     let said = |option: &str| said.get(option).map(|(value, _)| value);
     let ms = |path: &str| options.duration(path).and_then(|time| u64::try_from(time.as_millis()).ok());
     let records = options.integer("flush.records").and_then(|records| u64::try_from(records).ok());
-    Flush {
+    let unless_scheduled = |default_ms| schedule.is_none().then_some(default_ms);
+    Some(Flush {
         records: said("flush.records").or(records),
         bytes: said("flush.bytes").or_else(|| options.bytes("flush.bytes")).unwrap_or(FLUSH_BYTES),
-        interval_ms: said("flush.interval").or_else(|| ms("flush.interval")).unwrap_or(FLUSH_INTERVAL_MS),
-        idle_ms: said("flush.idle").or_else(|| ms("flush.idle")).unwrap_or(FLUSH_IDLE_MS),
-    }
+        interval_ms: said("flush.interval").or_else(|| ms("flush.interval")).or(unless_scheduled(FLUSH_INTERVAL_MS)),
+        idle_ms: said("flush.idle").or_else(|| ms("flush.idle")).or(unless_scheduled(FLUSH_IDLE_MS)),
+        schedule,
+    })
 }
 
-fn check_bytes(scope: &mut Scope<'_>, routes: &[Route], flush: Option<Flush>) {
+/// The grid of the clock, if one is written; the outer `None` if its zone is none.
+fn schedule(scope: &mut Scope<'_>) -> Option<Option<Schedule>> {
+    let options = &scope.document.sink.options;
+    let (every, has_zone) = (options.duration("flush.schedule"), options.text("flush.timezone").is_some());
+    let zone = zone(scope, "flush.timezone")?;
+    let every_ms = every.and_then(|every| u64::try_from(every.as_millis()).ok());
+    // A misspelt `schedule:` was reported already.
+    if every_ms.is_none() && has_zone && !scope.has_errors() {
+        let at = scope.sink_at("flush.timezone");
+        scope.warn(EndpointError::UnusedZone, [(at, "nothing is counted in it".to_owned())]);
+    }
+    Some(every_ms.map(|every_ms| Schedule { every_ms, zone }))
+}
+
+fn check_bytes(scope: &mut Scope<'_>, routes: &[Route], flush: Option<&Flush>) {
     let is_bytes = |tail: &Tail| matches!(tail, Tail::Files(FileTail { naming: Naming::Lenses, format: FileFormat::Bytes { .. }, .. }));
     let single = flush.is_some_and(|flush| flush.records == Some(1));
     if !single && routes.iter().any(|route| is_bytes(&route.tail)) {

@@ -312,7 +312,7 @@ fn date(scope: &mut Scope<'_>, row: &mut Row, item: &Item, names: bool) -> Optio
             (parsed.to_java().to_owned(), name)
         }
     };
-    let zone = zone(scope);
+    let zone = zone(scope, "partition.zone");
     let expr = time(scope, row, at);
     let name = item.name.clone().filter(|_| names).or(name.map(str::to_owned));
     Some(PartitionItem::Time { expr: expr?, pattern, zone: zone?, name })
@@ -374,12 +374,13 @@ fn meant(text: &str, traps: &[Trap]) -> String {
     meant
 }
 
-fn zone(scope: &mut Scope<'_>) -> Option<String> {
-    let zone = scope.document.sink.options.text("partition.zone").unwrap_or("UTC");
+/// The time zone that an option of the sink names, UTC if it does not.
+pub(super) fn zone(scope: &mut Scope<'_>, path: &str) -> Option<String> {
+    let zone = scope.document.sink.options.text(path).unwrap_or("UTC");
     if jiff::tz::TimeZone::get(zone).is_ok() {
         return Some(zone.to_owned());
     }
-    let at = scope.sink_at("partition.zone");
+    let at = scope.sink_at(path);
     scope.error(PartitionError::Zone { zone: zone.to_owned() }, [(at, "not in the time zone database".to_owned())]);
     None
 }

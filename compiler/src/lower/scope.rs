@@ -14,7 +14,7 @@ use crate::sources::Location;
 /// Options of a source that a statement's meaning hangs on.
 const SOURCE_OPTIONS: [&str; 2] = ["value.format", "value.schema"];
 /// The same of a sink.
-const SINK_OPTIONS: [&str; 16] = [
+const SINK_OPTIONS: [&str; 18] = [
     "format",
     "prefix",
     "compat",
@@ -29,6 +29,8 @@ const SINK_OPTIONS: [&str; 16] = [
     "flush.bytes",
     "flush.interval",
     "flush.idle",
+    "flush.schedule",
+    "flush.timezone",
     "flush",
     "partition",
 ];

@@ -18,7 +18,7 @@ use kpipe_grammar::span::Span;
 use super::*;
 use crate::catalog::{ConnectorSpec, MetadataColumn, NameKind, OptionKind, OptionSpec, PropertySpec, Replay, SinkSpec, SourceSpec};
 use crate::document::{DeadLetterDoc, EndpointDoc, ErrorsDoc, KcqlText, OptionPlace, SchemaDoc};
-use crate::plan::{DataType, Guarantee, OptionValue, Options, Tolerance};
+use crate::plan::{DataType, Guarantee, OptionValue, Options, Schedule, Tolerance};
 use crate::report::{Severity, View};
 use crate::schema::parse_type;
 use crate::sources::{FileId, Located, Location, Sources};
@@ -95,11 +95,13 @@ static QUEUE_OPTIONS: [OptionSpec; 3] = [
     option("value.schema", OptionKind::Schema),
 ];
 
-static STORE_OPTIONS: [OptionSpec; 15] = [
+static STORE_OPTIONS: [OptionSpec; 17] = [
     option("flush.records", OptionKind::Integer { min: 1, max: 1000 }),
     with("flush.bytes", OptionKind::Bytes { min: 1, max: 1 << 40 }, "128MiB"),
     with("flush.interval", OptionKind::Duration { min_ms: 100, max_ms: 86_400_000 }, "10m"),
     with("flush.idle", OptionKind::Duration { min_ms: 100, max_ms: 86_400_000 }, "5m"),
+    option("flush.schedule", OptionKind::Duration { min_ms: 1000, max_ms: 86_400_000 }),
+    with("flush.timezone", OptionKind::Text, "UTC"),
     with("partition.names", OptionKind::Boolean, "true"),
     with("partition.keep", OptionKind::Boolean, "true"),
     with("partition.timestamp", OptionKind::Text, "_timestamp"),

@@ -4,7 +4,7 @@ use super::naming::FileNumbers;
 use super::wording::{expr_text, format_text, key_text, partition_text, show, show_bytes, show_ms, target_text};
 use super::{
     CommitProtocol, Decode, Endpoint, ErrorPolicy, Expr, FileTail, Flush, Options, PartitionItem, Pipeline, Projection, RecordTail, Route,
-    Tail, Tolerance, ValueFormat,
+    Schedule, Tail, Tolerance, ValueFormat,
 };
 use crate::promise::word;
 use crate::schema::type_text;
@@ -135,13 +135,37 @@ fn columns_text(columns: &[Projection], names: &[String]) -> Vec<Line> {
 }
 
 pub(super) fn flush_text(flush: &Flush) -> String {
-    let Flush { records, bytes, interval_ms, idle_ms } = flush;
-    let records = match records {
-        None => String::new(),
-        Some(1) => "1 record, ".to_owned(),
-        Some(records) => format!("{records} records, "),
-    };
-    format!("after {records}{}, {} since the first record, or {} without one", show_bytes(*bytes), show_ms(*interval_ms), show_ms(*idle_ms))
+    let Flush { records, bytes, interval_ms, idle_ms, schedule } = flush;
+    let records = records.map(|records| if records == 1 { "1 record".to_owned() } else { format!("{records} records") });
+    let interval = interval_ms.map(|ms| format!("{} since the first record", show_ms(ms)));
+    let idle = idle_ms.map(|ms| format!("{} without one", show_ms(ms)));
+    let limits: Vec<String> = [records, Some(show_bytes(*bytes)), interval, idle].into_iter().flatten().collect();
+    let limits = one_of_texts(&limits);
+    match schedule {
+        None => format!("after {limits}"),
+        Some(schedule) => format!("{}, or after {limits}", schedule_text(schedule)),
+    }
+}
+
+/// `a, b, or c`.
+fn one_of_texts(texts: &[String]) -> String {
+    match texts {
+        [] => String::new(),
+        [only] => only.clone(),
+        [one, other] => format!("{one} or {other}"),
+        [most @ .., last] => format!("{}, or {last}", most.join(", ")),
+    }
+}
+
+/// The grid in words, with what becomes of a step that does not divide a day.
+fn schedule_text(schedule: &Schedule) -> String {
+    const DAY_MS: u64 = 86_400_000;
+    let Schedule { every_ms, zone } = schedule;
+    match *every_ms {
+        DAY_MS => format!("at midnight in {zone}"),
+        every if DAY_MS.is_multiple_of(every) => format!("every {} from midnight in {zone}", show_ms(every)),
+        every => format!("every {} from midnight in {zone} and at midnight", show_ms(every)),
+    }
 }
 
 pub(super) fn errors_text(errors: &ErrorPolicy) -> String {
@@ -248,7 +272,13 @@ pub(super) mod tests {
             sink: endpoint("s3", &[]),
             sampled: None,
             routes: vec![route],
-            flush: Some(Flush { records: Some(1000), bytes: 128 << 20, interval_ms: 600_000, idle_ms: 300_000 }),
+            flush: Some(Flush {
+                records: Some(1000),
+                bytes: 128 << 20,
+                interval_ms: Some(600_000),
+                idle_ms: Some(300_000),
+                schedule: None,
+            }),
             errors: ErrorPolicy { tolerance: Tolerance::None, dead_letter: None, retry_timeout_ms: None, retry_delay_max_ms: 1 },
             commit: CommitProtocol::Deterministic,
             promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },
@@ -280,6 +310,20 @@ commit     deterministic: files are made visible, then the position moves
 errors     the first bad record stops the pipeline; a system that is away is waited for
 promise    at_least_once: because
 "
+        );
+    }
+
+    #[test]
+    fn a_schedule_is_told_as_it_falls() {
+        let text = |every_ms, records, interval_ms, idle_ms| {
+            let schedule = Some(Schedule { every_ms, zone: "Europe/Berlin".to_owned() });
+            flush_text(&Flush { records, bytes: 1 << 20, interval_ms, idle_ms, schedule })
+        };
+        assert_eq!(text(3_600_000, None, None, None), "every 1h from midnight in Europe/Berlin, or after 1MiB");
+        assert_eq!(text(86_400_000, Some(5), None, None), "at midnight in Europe/Berlin, or after 5 records or 1MiB");
+        assert_eq!(
+            text(25_200_000, None, Some(1000), Some(60_000)),
+            "every 7h from midnight in Europe/Berlin and at midnight, or after 1MiB, 1s since the first record, or 1m without one"
         );
     }
 

@@ -260,16 +260,28 @@ pub enum Compression {
 }
 
 /// When the files of one source partition are closed, all together. Any of them closes the set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flush {
     /// Records in the set.
     pub records: Option<u64>,
     /// Bytes of all files of the set as written so far.
     pub bytes: u64,
-    /// Since the first record of the set, wall clock, in milliseconds.
-    pub interval_ms: u64,
-    /// Since the last record of the set, wall clock, in milliseconds.
-    pub idle_ms: u64,
+    /// Since the first record of the set, in milliseconds.
+    pub interval_ms: Option<u64>,
+    /// Since the last record of the set, in milliseconds.
+    pub idle_ms: Option<u64>,
+    /// When the clock on the wall passes a point of a grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+}
+
+/// A grid of times: the local midnights of a zone, and every whole number of steps after each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// The step in milliseconds, at least one and at most a day. Where it does not divide a day, the last one before midnight is shorter.
+    pub every_ms: u64,
+    /// The IANA time zone.
+    pub zone: String,
 }
 
 /// What happens to a record or a system that fails.

@@ -132,7 +132,7 @@ fn a_pipeline() {
         sink: Endpoint { connector: "s3".to_owned(), options: Options::default() },
         sampled: None,
         routes: Vec::new(),
-        flush: Some(Flush { records: None, bytes: 1, interval_ms: 2, idle_ms: 3 }),
+        flush: Some(Flush { records: None, bytes: 1, interval_ms: Some(2), idle_ms: Some(3), schedule: None }),
         errors: ErrorPolicy { tolerance: Tolerance::All, dead_letter: None, retry_timeout_ms: Some(4), retry_delay_max_ms: 5 },
         commit: CommitProtocol::Deterministic,
         promise: Promise { guarantee: Guarantee::AtLeastOnce, reason: "because".to_owned() },

@@ -1,4 +1,5 @@
-"""One process, killed again and again at random moments, while records come and sets close by number and by the clock.
+"""One process, killed again and again at random moments, while records come and sets close by number and by time: by their age, or by the clock
+on the wall (--rotation schedule).
 
 Now and then its file says another rotation when it starts again: where sets end is no function of the records.
 """
@@ -13,6 +14,7 @@ from .world import until
 def run(opt, size, chance):
     finding, begun = Finding("kills", opt.seed, 0, 0), time.monotonic()
     with Lake(opt, "kills", rate=size.rate, rows=size.rows, is_static=True) as lake:
+        lake.write(rotation(size, chance))
         worker = lake.worker()
         lake.feed(size.records)
         worker.start()
@@ -32,7 +34,14 @@ def run(opt, size, chance):
 
 
 def rotation(size, chance):
-    """What closes sets: as `flush` in the file says it."""
+    """What closes sets, as `flush` in the file says it: how old they are, or the clock on the wall."""
+    if size.rotation == "schedule":
+        zone = chance.choice(["UTC", "Asia/Kathmandu", "America/St_Johns"])
+        return chance.choice([
+            f"records: {chance.randint(size.rows // 4, size.rows)}, schedule: 2s, timezone: {zone}",
+            f"schedule: 3s, timezone: {zone}",
+            f"bytes: 1MiB, schedule: 5s, timezone: {zone}, idle: 2s",
+        ])
     return chance.choice([f"records: {chance.randint(size.rows // 4, size.rows)}, interval: 2s, idle: 1s", "interval: 3s", "bytes: 1MiB, idle: 1s"])
 
 

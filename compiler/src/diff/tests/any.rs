@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::tests::any::pipeline;
-use crate::plan::{DecodeColumn, TimeUnit};
+use crate::plan::{DecodeColumn, Schedule, TimeUnit};
 
 /// One edit of one part of a plan.
 type Edit = fn(&mut Pipeline);
@@ -59,7 +59,7 @@ fn item(pipeline: &mut Pipeline) -> Option<&mut PartitionItem> {
     }
 }
 
-const EDITS: [(&str, Edit); 25] = [
+const EDITS: [(&str, Edit); 27] = [
     ("commit", |it| {
         it.commit = if it.commit == CommitProtocol::Ledger { CommitProtocol::Deterministic } else { CommitProtocol::Ledger };
     }),
@@ -75,8 +75,17 @@ const EDITS: [(&str, Edit); 25] = [
     ("pause", |it| it.errors.retry_delay_max_ms ^= 1),
     ("flush", |it| it.flush.iter_mut().for_each(|flush| flush.bytes ^= 1)),
     ("flush records", |it| it.flush.iter_mut().for_each(|flush| flush.records = Some(flush.records.unwrap_or(0) ^ 1))),
-    ("flush interval", |it| it.flush.iter_mut().for_each(|flush| flush.interval_ms ^= 1)),
-    ("flush idle", |it| it.flush.iter_mut().for_each(|flush| flush.idle_ms ^= 1)),
+    ("flush interval", |it| it.flush.iter_mut().for_each(|flush| flush.interval_ms = Some(flush.interval_ms.map_or(1, |ms| ms ^ 1)))),
+    ("flush idle", |it| it.flush.iter_mut().for_each(|flush| flush.idle_ms = flush.idle_ms.map_or(Some(7), |_| None))),
+    ("flush schedule", |it| {
+        it.flush.iter_mut().for_each(|flush| match &mut flush.schedule {
+            Some(schedule) => text(&mut schedule.zone),
+            None => flush.schedule = Some(Schedule { every_ms: 1000, zone: "UTC".to_owned() }),
+        });
+    }),
+    ("flush schedule's step", |it| {
+        it.flush.iter_mut().for_each(|flush| flush.schedule.iter_mut().for_each(|schedule| schedule.every_ms = schedule.every_ms / 2 + 1));
+    }),
     ("statement gone", |it| drop(it.routes.pop())),
     ("statement more", |it| it.routes.push(route("more", "more"))),
     ("from", |it| text(&mut first(it).from)),

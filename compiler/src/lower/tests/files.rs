@@ -246,9 +246,35 @@ fn properties_are_the_options_under_other_names() {
     let case =
         log_to_store(kcql).sink_option("flush.records", OptionValue::Integer(7)).sink_option("flush.idle", OptionValue::DurationMs(9));
     let flush = case.pipeline().flush.unwrap();
-    assert_eq!((flush.records, flush.bytes, flush.interval_ms, flush.idle_ms), (Some(500), 10_000_000, 60_000, 9));
+    assert_eq!((flush.records, flush.bytes, flush.interval_ms, flush.idle_ms), (Some(500), 10_000_000, Some(60_000), Some(9)));
     let defaults = log_to_store(STAR).pipeline().flush.unwrap();
-    assert_eq!((defaults.records, defaults.bytes, defaults.interval_ms, defaults.idle_ms), (None, 128 << 20, 600_000, 300_000));
+    assert_eq!((defaults.records, defaults.bytes, defaults.interval_ms, defaults.idle_ms), (None, 128 << 20, Some(600_000), Some(300_000)));
+}
+
+#[test]
+fn a_schedule_replaces_the_clocks_that_nobody_asked_for() {
+    let hourly = || log_to_store(STAR).sink_option("flush.schedule", OptionValue::DurationMs(3_600_000));
+    let flush = hourly().pipeline().flush.unwrap();
+    assert_eq!((flush.interval_ms, flush.idle_ms, flush.bytes), (None, None, 128 << 20));
+    assert_eq!(flush.schedule, Some(Schedule { every_ms: 3_600_000, zone: "UTC".to_owned() }));
+    let more = hourly().sink_option("flush.timezone", text("Australia/Sydney")).sink_option("flush.idle", OptionValue::DurationMs(9));
+    let flush = Case { kcql: "INSERT INTO lake SELECT * FROM t PROPERTIES('flush.interval'=60)", ..more }.pipeline().flush.unwrap();
+    assert_eq!((flush.interval_ms, flush.idle_ms), (Some(60_000), Some(9)), "what is written counts too");
+    assert_eq!(flush.schedule.unwrap().zone, "Australia/Sydney");
+}
+
+#[test]
+fn zones_of_schedules() {
+    let zone = |zone: &str| log_to_store(STAR).sink_option("flush.timezone", text(zone));
+    let hourly = |case: Case| case.sink_option("flush.schedule", OptionValue::DurationMs(3_600_000));
+    assert_eq!(hourly(zone("Sydney")).said(), ["KP0604: `Sydney` is not a time zone [yaml: not in the time zone database]"]);
+    assert_eq!(zone("Sydney").said().len(), 1, "no warning beside the error");
+    assert_eq!(
+        zone("Asia/Tokyo").said(),
+        ["warning KP0514: `flush.timezone` is never used: without `flush.schedule` no file is closed by the hour of the day \
+             [yaml: nothing is counted in it]"]
+    );
+    assert!(hourly(zone("Asia/Tokyo")).said().is_empty());
 }
 
 #[test]
@@ -293,7 +319,7 @@ fn clauses_of_the_older_language_are_the_properties_of_today() {
     let said = log_to_store(old).said();
     assert!(said.len() == 4 && said.iter().all(|line| line.starts_with("warning KP0152: ")), "{said:?}");
     let flush = |kcql| log_to_store(kcql).pipeline().flush.map(|flush| (flush.records, flush.bytes, flush.interval_ms));
-    assert_eq!((flush(old), flush(old)), (flush(new), Some((Some(500), 5_000_000, 60_000))));
+    assert_eq!((flush(old), flush(old)), (flush(new), Some((Some(500), 5_000_000, Some(60_000)))));
     assert_eq!(folders(log_to_store(old)), folders(log_to_store(new)));
     let errors = |kcql| {
         let said = log_to_store(kcql).said().into_iter().filter(|line| !line.starts_with("warning"));

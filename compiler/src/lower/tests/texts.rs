@@ -64,7 +64,7 @@ fn the_layout_of_a_replaced_connect_worker() {
         "topics-dir/sample-sink/year=2022/month=03/day=07/sample-sink+0+0000000000.json"
     );
     let flush = pipeline.flush.unwrap();
-    assert_eq!((flush.records, flush.interval_ms), (Some(1), 60_000));
+    assert_eq!((flush.records, flush.interval_ms), (Some(1), Some(60_000)));
     assert_eq!(pipeline.routes[0].project, None, "the text of the value is kept");
 }
 

@@ -155,12 +155,15 @@ fn errors() -> impl Strategy<Value = ErrorPolicy> {
 
 /// Any pipeline from `log` into files or records; its expressions name columns that there are.
 pub(crate) fn pipeline() -> impl Strategy<Value = Pipeline> {
-    let flush = (any::<Option<u64>>(), any::<[u64; 3]>()).prop_map(|(records, [bytes, interval_ms, idle_ms])| Flush {
+    let schedule = prop::option::of((any::<u64>(), text()).prop_map(|(every_ms, zone)| Schedule { every_ms, zone }));
+    let flush = (any::<[Option<u64>; 3]>(), any::<u64>(), schedule).prop_map(|([records, interval_ms, idle_ms], bytes, schedule)| Flush {
         records,
         bytes,
         interval_ms,
         idle_ms,
+        schedule,
     });
+    let flush = flush.boxed();
     let guarantee = prop::sample::select(vec![Guarantee::AtMostOnce, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce]);
     let promise = (guarantee, text()).prop_map(|(guarantee, reason)| Promise { guarantee, reason }).boxed();
     let field = (text(), data_type(), any::<bool>()).prop_map(|(name, data_type, nullable)| Field { name, data_type, nullable }).boxed();

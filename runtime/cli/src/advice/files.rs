@@ -1,7 +1,7 @@
 //! Files that are too small: how many of them a day the options of `flush` make of the records of the last hour.
 
 use kpipe_compiler::plan::wording::show_ms;
-use kpipe_compiler::plan::{Flush, Pipeline};
+use kpipe_compiler::plan::{Flush, Pipeline, Schedule};
 use kpipe_engine::connector::PartitionInspection;
 
 use super::Advice;
@@ -25,6 +25,7 @@ enum Closes {
     Records,
     Interval,
     Idle,
+    Schedule,
 }
 
 /// Files of a day.
@@ -47,6 +48,7 @@ pub(super) fn advice(planned: &Planned) -> Option<Advice> {
         Closes::Records => "records",
         Closes::Interval => "interval",
         Closes::Idle => "idle",
+        Closes::Schedule => "schedule",
     };
     let cost = day.objects / 1e6 * MILLION_WRITES;
     let cost =
@@ -94,15 +96,17 @@ impl Rates {
     /// The files of a day. Records are taken to come independently of each other.
     fn day(&self, flush: &Flush) -> Day {
         let (mut objects, mut sets, mut records) = (0.0, 0.0, 0.0);
-        let mut by = [(Closes::Records, 0.0), (Closes::Interval, 0.0), (Closes::Idle, 0.0)];
+        let mut by = [(Closes::Records, 0.0), (Closes::Interval, 0.0), (Closes::Idle, 0.0), (Closes::Schedule, 0.0)];
         for (rate, writers) in self.0.iter().filter(|(rate, _)| *rate > 0.0) {
-            let (interval, idle) = (flush.interval_ms as f64 / 1000.0, flush.idle_ms as f64 / 1000.0);
+            let seconds = |ms: u64| ms as f64 / 1000.0;
             let second = [
                 flush.records.map_or(0.0, |records| rate / records as f64),
                 // The first record begins a set.
-                1.0 / (interval + 1.0 / rate),
+                flush.interval_ms.map_or(0.0, |interval| 1.0 / (seconds(interval) + 1.0 / rate)),
                 // Every gap that is longer than `idle` ends one.
-                rate * (-rate * idle).exp(),
+                flush.idle_ms.map_or(0.0, |idle| rate * (-rate * seconds(idle)).exp()),
+                // Every slot of the grid that a record falls into.
+                flush.schedule.as_ref().map_or(0.0, |grid| (1.0 - (-rate * seconds(grid.every_ms)).exp()) / seconds(grid.every_ms)),
             ];
             let most = second.iter().copied().fold(0.0, f64::max);
             for ((_, sum), second) in by.iter_mut().zip(second) {
@@ -124,15 +128,22 @@ fn better(rates: &Rates, flush: &Flush, day: Day) -> Option<(String, Day)> {
     let settings: Vec<(String, Flush)> = match day.closes {
         Closes::Records => (2..9)
             .flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)))
-            .map(|records| (format!("records: {records}"), Flush { records: Some(records), ..*flush }))
+            .map(|records| (format!("records: {records}"), Flush { records: Some(records), ..flush.clone() }))
             .collect(),
         Closes::Interval => {
-            let longer = TIMES.into_iter().filter(|ms| *ms > flush.interval_ms);
-            longer.map(|ms| (format!("interval: {}", show_ms(ms)), Flush { interval_ms: ms, ..*flush })).collect()
+            let longer = TIMES.into_iter().filter(|ms| flush.interval_ms.is_some_and(|interval| *ms > interval));
+            longer.map(|ms| (format!("interval: {}", show_ms(ms)), Flush { interval_ms: Some(ms), ..flush.clone() })).collect()
         }
         Closes::Idle => {
-            let longer = TIMES.into_iter().filter(|ms| *ms > flush.idle_ms);
-            longer.map(|ms| (format!("idle: {}", show_ms(ms)), Flush { idle_ms: ms, ..*flush })).collect()
+            let longer = TIMES.into_iter().filter(|ms| flush.idle_ms.is_some_and(|idle| *ms > idle));
+            longer.map(|ms| (format!("idle: {}", show_ms(ms)), Flush { idle_ms: Some(ms), ..flush.clone() })).collect()
+        }
+        Closes::Schedule => {
+            let longer = flush.schedule.iter().flat_map(|now| {
+                let longer = TIMES.into_iter().filter(|ms| *ms > now.every_ms);
+                longer.map(|every_ms| Schedule { every_ms, zone: now.zone.clone() })
+            });
+            longer.map(|grid| (format!("schedule: {}", show_ms(grid.every_ms)), Flush { schedule: Some(grid), ..flush.clone() })).collect()
         }
     };
     let days: Vec<(String, Day)> = settings.into_iter().map(|(words, flush)| (words, rates.day(&flush))).collect();
@@ -145,8 +156,9 @@ fn better(rates: &Rates, flush: &Flush, day: Day) -> Option<(String, Day)> {
 fn value(flush: &Flush, closes: Closes) -> String {
     match closes {
         Closes::Records => flush.records.map_or_else(String::new, grouped),
-        Closes::Interval => show_ms(flush.interval_ms),
-        Closes::Idle => show_ms(flush.idle_ms),
+        Closes::Interval => flush.interval_ms.map_or_else(String::new, show_ms),
+        Closes::Idle => flush.idle_ms.map_or_else(String::new, show_ms),
+        Closes::Schedule => flush.schedule.as_ref().map_or_else(String::new, |grid| show_ms(grid.every_ms)),
     }
 }
 
@@ -172,7 +184,7 @@ mod tests {
     use super::*;
 
     fn flush(records: Option<u64>, interval_ms: u64, idle_ms: u64) -> Flush {
-        Flush { records, bytes: 128 << 20, interval_ms, idle_ms }
+        Flush { records, bytes: 128 << 20, interval_ms: Some(interval_ms), idle_ms: Some(idle_ms), schedule: None }
     }
 
     fn rates(partitions: usize, second: f64) -> Rates {
@@ -188,6 +200,21 @@ mod tests {
         let (setting, better) = better(&rates, &flush(Some(10), minutes, never), day).unwrap();
         assert_eq!((setting.as_str(), about(better.objects)), ("records: 1000", "17,000".to_owned()));
         assert_eq!(rates.words(), "200 records a second over 24 partitions");
+    }
+
+    #[test]
+    fn a_grid_closes_the_slots_that_have_records() {
+        let schedule = |every_ms| Flush {
+            interval_ms: None,
+            idle_ms: None,
+            schedule: Some(Schedule { every_ms, zone: "UTC".to_owned() }),
+            ..flush(None, 1, 1)
+        };
+        let busy = rates(10, 100.0);
+        let day = busy.day(&schedule(10_000));
+        assert_eq!((about(day.objects), day.closes), ("86,000".to_owned(), Closes::Schedule));
+        assert_eq!(better(&busy, &schedule(10_000), day).unwrap().0, "schedule: 5m");
+        assert_eq!(about(rates(1, 0.001).day(&schedule(10_000)).objects), "86", "most slots have no record");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) const fn join<const L: usize, const R: usize, const N: usize>(left: [
 const PLAIN: OptionSpec = OptionSpec { change: ChangeKind::NewLayout, ..OptionSpec::PLAIN };
 
 /// What can be said about files wherever they are stored.
-pub(crate) const OPTIONS: [OptionSpec; 16] = [
+pub(crate) const OPTIONS: [OptionSpec; 18] = [
     OptionSpec {
         path: "format",
         kind: OptionKind::Format,
@@ -148,7 +148,7 @@ pub(crate) const OPTIONS: [OptionSpec; 16] = [
         kind: OptionKind::Duration { min_ms: 100, max_ms: 7 * 86_400_000 },
         default: Some("10m"),
         change: ChangeKind::Restart,
-        doc: "Closes the files of a source partition this long after their first record, by the clock on the wall.",
+        doc: "Closes the files of a source partition this long after their first record. With `flush.schedule` only where it is written too.",
         example: "1h",
         ..PLAIN
     },
@@ -157,8 +157,25 @@ pub(crate) const OPTIONS: [OptionSpec; 16] = [
         kind: OptionKind::Duration { min_ms: 100, max_ms: 7 * 86_400_000 },
         default: Some("5m"),
         change: ChangeKind::Restart,
-        doc: "Closes the files of a source partition when no record came for this long.",
+        doc: "Closes the files of a source partition when no record came for this long. With `flush.schedule` only where it is written too.",
         example: "30s",
+        ..PLAIN
+    },
+    OptionSpec {
+        path: "flush.schedule",
+        kind: OptionKind::Duration { min_ms: 1000, max_ms: 86_400_000 },
+        change: ChangeKind::Restart,
+        doc: "Closes the files of a source partition when the clock on the wall passes the next point of this grid, which begins at each midnight: \
+              `1h` at every full hour, `7h` at 0, 7, 14 and 21 o'clock.",
+        example: "1h",
+        ..PLAIN
+    },
+    OptionSpec {
+        path: "flush.timezone",
+        default: Some("UTC"),
+        change: ChangeKind::Restart,
+        doc: "The IANA time zone of `flush.schedule`.",
+        example: "Europe/Berlin",
         ..PLAIN
     },
 ];

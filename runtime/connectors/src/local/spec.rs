@@ -37,7 +37,7 @@ kcql: |
   INSERT INTO orders SELECT * FROM orders PARTITIONBY _date.`yyyy/MM/dd`
 ";
 
-static OPTIONS: [OptionSpec; 17] = files::join(STORE, files::OPTIONS);
+static OPTIONS: [OptionSpec; 19] = files::join(STORE, files::OPTIONS);
 
 const STORE: [OptionSpec; 1] = [OptionSpec {
     path: "dir",

@@ -46,7 +46,7 @@ kcql: |
   PARTITIONBY country
 "#;
 
-static OPTIONS: [OptionSpec; 23] = files::join(STORE, files::OPTIONS);
+static OPTIONS: [OptionSpec; 25] = files::join(STORE, files::OPTIONS);
 
 const STORE: [OptionSpec; 7] = [
     OptionSpec {

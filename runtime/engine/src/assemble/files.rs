@@ -21,7 +21,7 @@ use crate::limits::{ABORT_WAIT, POLL_WAIT_IDLE, POLL_WAIT_UPLOADS, SETS_IN_FLIGH
 use crate::path::commit::{AtLeastOnce, Commits, Committer, ExactlyOnce};
 use crate::path::encode::Encoding;
 use crate::path::partition::Partitioner;
-use crate::path::roll::{ClosedFile, ClosedSet, OpenFiles, Roller};
+use crate::path::roll::{ClosedFile, ClosedSet, Moment, OpenFiles, Roller};
 use crate::path::sequence::Sequence;
 use crate::path::upload::Uploader;
 use crate::path::{
@@ -79,7 +79,7 @@ impl Routes {
 }
 
 impl Files {
-    pub(super) fn open(setup: &Setup, flush: Flush, fronts: &[Front]) -> Result<Self, ConnectorError> {
+    pub(super) fn open(setup: &Setup, flush: &Flush, fronts: &[Front]) -> Result<Self, ConnectorError> {
         let routes =
             setup.pipeline.routes.iter().zip(fronts).map(|(route, front)| stages(setup, route, front)).collect::<Result<Vec<_>, _>>()?;
         let stores = open_stores(setup, &routes)?;
@@ -90,7 +90,7 @@ impl Files {
         let sees_times = routes.iter().any(|route| route.tail.naming == Naming::Lenses);
         Ok(Self {
             routes: Routes(routes),
-            roller: Roller::new(flush, sees_times),
+            roller: Roller::new(flush.clone(), sees_times)?,
             uploader,
             sequence: Sequence::default(),
             commits: Commits::new(committer, setup.runtime.clone(), sender),
@@ -109,6 +109,11 @@ impl Files {
             #[cfg(test)]
             hasty: Vec::new(),
         })
+    }
+
+    /// The time of a call, and the hour of the day.
+    fn moment(&self, now: Duration) -> Moment {
+        Moment { monotonic: now, wall_ms: self.env.clock.wall_ms() }
     }
 
     /// Names the files of a closed set and sends them on their way; a set without files is ready at once.
@@ -197,7 +202,7 @@ impl Tail for Files {
         {
             return Ok(());
         }
-        for set in self.roller.append(now, &raw, &PartBatch { partition, delta, routes }, &self.routes)? {
+        for set in self.roller.append(self.moment(now), &raw, &PartBatch { partition, delta, routes }, &self.routes)? {
             self.close(set);
         }
         Ok(())
@@ -206,7 +211,7 @@ impl Tail for Files {
     fn advance(&mut self, now: Duration, _wait: Duration, desk: &mut RejectDesk) -> Result<Vec<Landed>, ConnectorError> {
         let mut landed = Vec::new();
         self.hear(&mut landed)?;
-        for set in self.roller.due(now)? {
+        for set in self.roller.due(self.moment(now))? {
             self.close(set);
         }
         self.pressure = self.memory.report(self.roller.held_bytes(), self.sequence.len() > 0);
@@ -268,7 +273,7 @@ impl Tail for Files {
     fn pace(&self, now: Duration, _is_idle: bool) -> Pace {
         let under_way = self.sequence.len();
         let wait = if under_way > 0 { POLL_WAIT_UPLOADS } else { POLL_WAIT_IDLE };
-        let until_due = self.roller.next_due().map_or(wait, |due| due.saturating_sub(now));
+        let until_due = self.roller.next_due(self.moment(now)).map_or(wait, |due| due.saturating_sub(now));
         let has_room = under_way < SETS_IN_FLIGHT_MAX && self.pressure != Pressure::Wait;
         Pace { poll_wait: wait.min(until_due), ack_wait: Duration::ZERO, has_room }
     }

@@ -148,7 +148,7 @@ pub(crate) fn assemble(setup: &Setup) -> Result<Task, ConnectorError> {
     };
     let name: Arc<str> = pipeline.name.as_str().into();
     let desk = RejectDesk::new(&pipeline.errors, dead_letters, name, setup.task, setup.voice.clone());
-    let tail: Box<dyn Tail> = match pipeline.flush {
+    let tail: Box<dyn Tail> = match &pipeline.flush {
         Some(flush) => Box::new(files::Files::open(setup, flush, &fronts)?),
         None => Box::new(records::RecordsOut::open(setup, &fronts)?),
     };

@@ -227,6 +227,8 @@ pub enum RollReason {
     Interval,
     /// `flush.idle`: since the last record of the set.
     Idle,
+    /// `flush.schedule`: the clock on the wall passed a point of the grid.
+    Schedule,
     /// Memory was short.
     Memory,
     /// As many files were open as may be.
@@ -237,7 +239,8 @@ pub enum RollReason {
 
 impl RollReason {
     /// All of them, for metrics.
-    pub const ALL: [Self; 7] = [Self::Records, Self::Bytes, Self::Interval, Self::Idle, Self::Memory, Self::Files, Self::Stop];
+    pub const ALL: [Self; 8] =
+        [Self::Records, Self::Bytes, Self::Interval, Self::Idle, Self::Schedule, Self::Memory, Self::Files, Self::Stop];
 
     /// The word for people, logs and metrics.
     #[must_use]
@@ -247,6 +250,7 @@ impl RollReason {
             Self::Bytes => "bytes",
             Self::Interval => "interval",
             Self::Idle => "idle",
+            Self::Schedule => "schedule",
             Self::Memory => "memory",
             Self::Files => "files",
             Self::Stop => "stop",

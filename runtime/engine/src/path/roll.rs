@@ -15,6 +15,7 @@ use ahash::AHashMap;
 use bytes::Bytes;
 use kpipe_compiler::plan::Flush;
 
+use self::grid::Grid;
 use super::{FileEncoder, FileRows, PartBatch, Pick, RollReason, RouteRows, StageError};
 use crate::limits::{FILES_OPEN_MAX, PART_BYTES};
 use crate::position::{Delta, PartitionId, Position};
@@ -49,32 +50,48 @@ pub(crate) struct ClosedFile {
     pub(crate) parts: Vec<Bytes>,
 }
 
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// For how long something took.
+    pub(crate) monotonic: Duration,
+    /// For the hour of the day, in milliseconds since 1970 UTC.
+    pub(crate) wall_ms: i64,
+}
+
 /// The open sets of a task.
 pub(crate) struct Roller {
     flush: Flush,
+    grid: Option<Grid>,
     sees_times: bool,
     sets: BTreeMap<PartitionId, OpenSet>,
 }
 
 impl Roller {
     /// `sees_times`: the names of files hold times, so that each record's time is looked at.
-    pub(crate) fn new(flush: Flush, sees_times: bool) -> Self {
-        Self { flush, sees_times, sets: BTreeMap::new() }
+    pub(crate) fn new(flush: Flush, sees_times: bool) -> Result<Self, StageError> {
+        let grid = flush.schedule.as_ref().map(Grid::new).transpose()?;
+        Ok(Self { flush, grid, sees_times, sets: BTreeMap::new() })
     }
 
-    /// Appends a batch. Where the limit of records falls into it, it is cut exactly there: the sets that became full come back.
+    /// Appends a batch. Where the limit of records falls into it, it is cut exactly there: the sets that became full come back. A set
+    /// whose hour has passed takes nothing more.
     pub(crate) fn append(
         &mut self,
-        now: Duration,
+        now: Moment,
         raw: &RawBatch,
         batch: &PartBatch,
         files: &dyn OpenFiles,
     ) -> Result<Vec<ClosedSet>, StageError> {
         let counted = counted_rows(&batch.routes);
+        let slot_end_ms = self.slot_end_ms(now);
         let mut closed = Vec::new();
+        if self.sets.get(&batch.partition).is_some_and(|set| set.slot_end_ms != slot_end_ms) {
+            closed.extend(self.close(batch.partition, RollReason::Schedule)?);
+        }
         let (mut from, mut start) = (0_usize, batch.delta.start);
         loop {
-            let set = self.sets.entry(batch.partition).or_insert_with(|| OpenSet::new(start, now, self.sees_times));
+            let set = self.sets.entry(batch.partition).or_insert_with(|| OpenSet::new(start, now.monotonic, slot_end_ms, self.sees_times));
             let room = self.flush.records.map_or(usize::MAX, |records_max| as_usize(records_max.saturating_sub(set.records).max(1)));
             let to = counted.len().min(from.saturating_add(room).min(from.saturating_add(set.rows_for_files(&batch.routes))));
             let is_last = to == counted.len();
@@ -87,7 +104,7 @@ impl Roller {
             set.delta =
                 set.delta.then(Delta::new(start, end)).map_err(|overlap| StageError::new("roll", format!("a batch again: {overlap}")))?;
             if !raw.records.is_empty() {
-                set.last_at = now;
+                set.last_at = now.monotonic;
             }
             if let Some(reason) = set.full(&self.flush) {
                 closed.extend(self.close(batch.partition, reason)?);
@@ -100,8 +117,10 @@ impl Roller {
     }
 
     /// Closes what is due by time.
-    pub(crate) fn due(&mut self, now: Duration) -> Result<Vec<ClosedSet>, StageError> {
-        let due: Vec<_> = self.sets.iter().filter_map(|(id, set)| set.due(&self.flush, now).map(|reason| (*id, reason))).collect();
+    pub(crate) fn due(&mut self, now: Moment) -> Result<Vec<ClosedSet>, StageError> {
+        let slot_end_ms = self.slot_end_ms(now);
+        let reason = |set: &OpenSet| set.due(&self.flush, now.monotonic, slot_end_ms);
+        let due: Vec<_> = self.sets.iter().filter_map(|(id, set)| reason(set).map(|reason| (*id, reason))).collect();
         let mut closed = Vec::new();
         for (partition, reason) in due {
             closed.extend(self.close(partition, reason)?);
@@ -110,15 +129,20 @@ impl Roller {
     }
 
     /// When something will be due if no record comes.
-    pub(crate) fn next_due(&self) -> Option<Duration> {
-        let (interval, idle) = (Duration::from_millis(self.flush.interval_ms), Duration::from_millis(self.flush.idle_ms));
-        self.sets.values().map(|set| (set.first_at + interval).min(set.last_at + idle)).min()
+    pub(crate) fn next_due(&self, now: Moment) -> Option<Duration> {
+        self.sets.values().filter_map(|set| set.next_due(&self.flush, now)).min()
+    }
+
+    /// Where the slot of the schedule ends in which the clock is; it is another one also where somebody set the clock back.
+    fn slot_end_ms(&mut self, now: Moment) -> Option<i64> {
+        self.grid.as_mut().map(|grid| grid.slot_end_ms(now.wall_ms))
     }
 
     /// Closes the set of a partition, if there is one.
     pub(crate) fn close(&mut self, partition: PartitionId, reason: RollReason) -> Result<Option<ClosedSet>, StageError> {
         let Some(set) = self.sets.remove(&partition) else { return Ok(None) };
-        let OpenSet { delta, files, records: _, first_at: _, last_at: _, held_bytes: _, file_bytes: _, sees_times: _ } = set;
+        let OpenSet { delta, files, records: _, first_at: _, last_at: _, slot_end_ms: _, held_bytes: _, file_bytes: _, sees_times: _ } =
+            set;
         let mut closed = files.into_iter().map(|(key, file)| file.finish(key)).collect::<Result<Vec<_>, _>>()?;
         closed.sort_by(|one, other| (one.route, &one.folder).cmp(&(other.route, &other.folder)));
         Ok(Some(ClosedSet { partition, delta, reason, files: closed }))
@@ -187,6 +211,8 @@ struct OpenSet {
     records: u64,
     first_at: Duration,
     last_at: Duration,
+    /// Where the slot of the schedule ends that it was opened in.
+    slot_end_ms: Option<i64>,
     files: AHashMap<FileKey, OpenFile>,
     held_bytes: usize,
     file_bytes: u64,
@@ -194,9 +220,9 @@ struct OpenSet {
 }
 
 impl OpenSet {
-    fn new(start: Position, now: Duration, sees_times: bool) -> Self {
-        let delta = Delta::new(start, start);
-        Self { delta, records: 0, first_at: now, last_at: now, files: AHashMap::new(), held_bytes: 0, file_bytes: 0, sees_times }
+    fn new(start: Position, now: Duration, slot_end_ms: Option<i64>, sees_times: bool) -> Self {
+        let (delta, files) = (Delta::new(start, start), AHashMap::new());
+        Self { delta, records: 0, first_at: now, last_at: now, slot_end_ms, files, held_bytes: 0, file_bytes: 0, sees_times }
     }
 
     fn full(&self, flush: &Flush) -> Option<RollReason> {
@@ -216,11 +242,28 @@ impl OpenSet {
         if folders <= room { usize::MAX } else { (room / routes.len().max(1)).max(1) }
     }
 
-    fn due(&self, flush: &Flush, now: Duration) -> Option<RollReason> {
-        if now >= self.first_at + Duration::from_millis(flush.interval_ms) {
+    fn due(&self, flush: &Flush, now: Duration, slot_end_ms: Option<i64>) -> Option<RollReason> {
+        if self.slot_end_ms != slot_end_ms {
+            return Some(RollReason::Schedule);
+        }
+        let (interval_end, idle_end) = self.time_limits(flush);
+        if interval_end.is_some_and(|end| now >= end) {
             return Some(RollReason::Interval);
         }
-        (now >= self.last_at + Duration::from_millis(flush.idle_ms)).then_some(RollReason::Idle)
+        idle_end.is_some_and(|end| now >= end).then_some(RollReason::Idle)
+    }
+
+    fn next_due(&self, flush: &Flush, now: Moment) -> Option<Duration> {
+        let until = |end_ms: i64| Duration::from_millis(u64::try_from(end_ms.saturating_sub(now.wall_ms)).unwrap_or(0));
+        let (interval_end, idle_end) = self.time_limits(flush);
+        let slot_end = self.slot_end_ms.map(|end_ms| now.monotonic.saturating_add(until(end_ms)));
+        [interval_end, idle_end, slot_end].into_iter().flatten().min()
+    }
+
+    /// `flush.interval` and `flush.idle`.
+    fn time_limits(&self, flush: &Flush) -> (Option<Duration>, Option<Duration>) {
+        let after = |from: Duration, ms: Option<u64>| ms.map(|ms| from.saturating_add(Duration::from_millis(ms)));
+        (after(self.first_at, flush.interval_ms), after(self.last_at, flush.idle_ms))
     }
 
     /// Appends the rows of all routes that came from these source rows.
@@ -342,5 +385,6 @@ impl OpenFile {
     }
 }
 
+mod grid;
 #[cfg(test)]
 mod tests;

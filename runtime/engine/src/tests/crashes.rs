@@ -99,7 +99,7 @@ pub(super) fn survive_where(case: &mut Case, seed: u64, is_wanted: impl Fn(usize
 fn files_case(name: &str, seed: u64) -> Case {
     let mut case = Case::new(name, seed);
     case.flush().records = Some(60 + seed % 50);
-    case.flush().interval_ms = 5_000;
+    case.flush().interval_ms = Some(5_000);
     case
 }
 

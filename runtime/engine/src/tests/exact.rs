@@ -18,7 +18,7 @@ pub(super) fn ledger_case(name: &str, seed: u64) -> Case {
     let mut case = Case::new(name, seed);
     case.pipeline.commit = CommitProtocol::Ledger;
     case.flush().records = Some(40 + seed % 90);
-    case.flush().interval_ms = 1_000 + 500 * (seed % 7);
+    case.flush().interval_ms = Some(1_000 + 500 * (seed % 7));
     case
 }
 

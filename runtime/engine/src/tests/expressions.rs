@@ -124,7 +124,7 @@ fn crashes_lose_nothing_and_bring_back_nothing_that_was_skipped() {
         let mut case = Case::new(&name, seed);
         calculate(&mut case.pipeline);
         case.flush().records = Some(30 + seed % 50);
-        case.flush().interval_ms = 5_000;
+        case.flush().interval_ms = Some(5_000);
         crashes += survive_where(&mut case, seed, is_wanted).unwrap();
     }
     assert!(crashes > 60, "only {crashes} crashes in 40 runs");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use kpipe_compiler::plan::Schedule;
+
 use super::*;
 use crate::memory::MemoryRecord;
 
@@ -67,14 +69,21 @@ fn seconds_to_commit(case: &mut Case) -> u64 {
 fn timers_need_no_new_record() {
     let mut case = Case::new("files-idle", 1);
     case.append(0, orders(0..10));
-    case.flush().idle_ms = 60_000;
+    case.flush().idle_ms = Some(60_000);
     let idle = seconds_to_commit(&mut case);
     assert!((60..65).contains(&idle), "{idle} s");
     case.append(0, orders(10..20));
-    (case.flush().idle_ms, case.flush().interval_ms) = (1_000_000, 120_000);
+    (case.flush().idle_ms, case.flush().interval_ms) = (Some(1_000_000), Some(120_000));
     let interval = seconds_to_commit(&mut case);
     assert!((120..125).contains(&interval), "{interval} s");
     assert_eq!(case.committed(0), Some(20));
+    case.append(0, orders(20..30));
+    let quarter = Schedule { every_ms: 900_000, zone: "UTC".to_owned() };
+    *case.flush() = Flush { interval_ms: None, idle_ms: None, schedule: Some(quarter), ..case.flush().clone() };
+    let until_point = 900 - case.env.clock.wall_ms() / 1000 % 900;
+    let scheduled = seconds_to_commit(&mut case) as i64;
+    assert!((until_point - 1..until_point + 5).contains(&scheduled), "{scheduled} s, the quarter of an hour was to end in {until_point} s");
+    assert_eq!(case.committed(0), Some(30));
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn files(name: &str) -> Pipeline {
         format: FileFormat::Json { compression: Compression::None },
         naming: Naming::Kpipe,
     };
-    let flush = Flush { records: None, bytes: 128 * 1024 * 1024, interval_ms: 600_000, idle_ms: 300_000 };
+    let flush = Flush { records: None, bytes: 128 * 1024 * 1024, interval_ms: Some(600_000), idle_ms: Some(300_000), schedule: None };
     Pipeline { flush: Some(flush), ..pipeline(name, Tail::Files(tail)) }
 }
 

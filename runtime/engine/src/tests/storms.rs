@@ -98,7 +98,7 @@ fn weather(case: &mut Case, seed: u64) {
 fn files_come_through_storms() {
     for seed in 0..40 {
         let mut case = Case::new(&format!("storm-files-{seed}"), seed);
-        (case.flush().records, case.flush().interval_ms) = (Some(20 + seed * 3), 2_000);
+        (case.flush().records, case.flush().interval_ms) = (Some(20 + seed * 3), Some(2_000));
         case.tasks = 1 + (seed % 3) as usize;
         weather(&mut case, seed);
     }

@@ -1,3 +1,4 @@
+use kpipe_compiler::plan::Schedule;
 use proptest::prelude::{Strategy, proptest};
 
 use super::*;
@@ -105,11 +106,16 @@ impl OpenFiles for OpenDigits {
 }
 
 fn roller(records: Option<u64>, bytes: u64) -> Roller {
-    Roller::new(Flush { records, bytes, interval_ms: 100_000, idle_ms: 10_000 }, true)
+    Roller::new(Flush { records, bytes, interval_ms: Some(100_000), idle_ms: Some(10_000), schedule: None }, true).unwrap()
+}
+
+/// So long after the start, which was at 10:00 UTC of some day.
+fn at(seconds: u64) -> Moment {
+    Moment { monotonic: Duration::from_secs(seconds), wall_ms: 36_000_000 + seconds as i64 * 1000 }
 }
 
 fn append(roller: &mut Roller, seconds: u64, raw: &RawBatch) -> Vec<String> {
-    let closed = roller.append(Duration::from_secs(seconds), raw, &part(raw, 1), &OpenDigits).unwrap();
+    let closed = roller.append(at(seconds), raw, &part(raw, 1), &OpenDigits).unwrap();
     closed.iter().map(show).collect()
 }
 
@@ -138,7 +144,7 @@ fn a_batch_is_cut_exactly_where_the_set_is_full() {
 fn rows_of_several_routes_count_once() {
     let mut roller = roller(Some(3), 1_000_000);
     let raw = raw(0, 0, 3);
-    let closed = roller.append(Duration::ZERO, &raw, &part(&raw, 2), &OpenDigits).unwrap();
+    let closed = roller.append(at(0), &raw, &part(&raw, 2), &OpenDigits).unwrap();
     assert_eq!(
         closed.iter().map(show).collect::<Vec<_>>(),
         ["partition#0 [0, 3) records 0/even 0..=2=02 0/odd 1..=1=1 1/even 0..=2=02 1/odd 1..=1=1"]
@@ -158,17 +164,65 @@ fn a_batch_without_rows_moves_the_delta() {
 fn timers_count_from_the_first_and_from_the_last_record() {
     let mut roller = roller(None, 1_000_000);
     append(&mut roller, 5, &raw(0, 0, 1));
-    assert_eq!(roller.next_due(), Some(Duration::from_secs(15)));
+    assert_eq!(roller.next_due(at(0)), Some(Duration::from_secs(15)));
     append(&mut roller, 14, &raw(0, 1, 2));
-    assert_eq!(roller.next_due(), Some(Duration::from_secs(24)));
-    assert!(roller.due(Duration::from_secs(23)).unwrap().is_empty());
-    assert_eq!(roller.due(Duration::from_secs(24)).unwrap()[0].reason, RollReason::Idle);
+    assert_eq!(roller.next_due(at(0)), Some(Duration::from_secs(24)));
+    assert!(roller.due(at(23)).unwrap().is_empty());
+    assert_eq!(roller.due(at(24)).unwrap()[0].reason, RollReason::Idle);
     for second in (30..130).step_by(5) {
         append(&mut roller, second, &raw(0, second as i64, second as i64 + 5));
-        assert!(roller.due(Duration::from_secs(second)).unwrap().is_empty(), "{second}");
+        assert!(roller.due(at(second)).unwrap().is_empty(), "{second}");
     }
-    assert_eq!(roller.due(Duration::from_secs(130)).unwrap()[0].reason, RollReason::Interval);
-    assert_eq!(roller.next_due(), None);
+    assert_eq!(roller.due(at(130)).unwrap()[0].reason, RollReason::Interval);
+    assert_eq!(roller.next_due(at(0)), None);
+}
+
+/// Ten minutes in UTC and nothing else by time.
+fn every_ten_minutes(records: Option<u64>) -> Roller {
+    let schedule = Some(Schedule { every_ms: 600_000, zone: "UTC".to_owned() });
+    Roller::new(Flush { records, bytes: 1_000_000, interval_ms: None, idle_ms: None, schedule }, true).unwrap()
+}
+
+fn due(roller: &mut Roller, now: Moment) -> Vec<String> {
+    roller.due(now).unwrap().iter().map(show).collect()
+}
+
+#[test]
+fn a_schedule_closes_without_a_record() {
+    let mut roller = every_ten_minutes(None);
+    assert!(append(&mut roller, 180, &raw(0, 0, 2)).is_empty(), "10:03");
+    assert_eq!(roller.next_due(at(180)), Some(Duration::from_secs(600)));
+    assert!(due(&mut roller, at(599)).is_empty(), "10:09:59");
+    assert_eq!(due(&mut roller, at(600)), ["partition#0 [0, 2) schedule 0/even 0..=0=0 0/odd 1..=1=1"], "10:10");
+    assert_eq!(roller.next_due(at(3780)), None, "11:03, and nothing is open");
+    assert!(append(&mut roller, 3840, &raw(0, 2, 3)).is_empty() && due(&mut roller, at(3840)).is_empty(), "11:04: no file of one record");
+    assert_eq!(roller.next_due(at(3900)), Some(Duration::from_secs(4200)), "11:10");
+}
+
+#[test]
+fn a_record_after_the_point_is_not_in_the_files_of_before() {
+    let mut roller = every_ten_minutes(None);
+    append(&mut roller, 180, &raw(0, 0, 2));
+    append(&mut roller, 181, &raw(1, 0, 1));
+    assert_eq!(append(&mut roller, 630, &raw(0, 4, 6)), ["partition#0 [0, 2) schedule 0/even 0..=0=0 0/odd 1..=1=1"], "10:10:30");
+    assert_eq!(due(&mut roller, at(630)), ["partition#1 [0, 1) schedule 0/even 0..=0=0"], "the other one is due as well");
+    assert_eq!(due(&mut roller, at(1200)), ["partition#0 [4, 6) schedule 0/even 4..=4=4 0/odd 5..=5=5"], "10:20");
+}
+
+#[test]
+fn full_sets_leave_the_points_where_they_are() {
+    let mut roller = every_ten_minutes(Some(2));
+    assert_eq!(append(&mut roller, 180, &raw(0, 0, 3)), ["partition#0 [0, 2) records 0/even 0..=0=0 0/odd 1..=1=1"]);
+    assert_eq!(due(&mut roller, at(600)), ["partition#0 [2, 3) schedule 0/even 2..=2=2"]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_closes_what_it_left() {
+    let mut roller = every_ten_minutes(None);
+    append(&mut roller, 660, &raw(0, 0, 1));
+    let later = |wall_s: i64| Moment { wall_ms: 36_000_000 + wall_s * 1000, ..at(700) };
+    assert!(due(&mut roller, later(610)).is_empty(), "by less than a slot");
+    assert_eq!(due(&mut roller, later(-3600)), ["partition#0 [0, 1) schedule 0/even 0..=0=0"], "09:00: not a day that waits for 10:20");
 }
 
 #[test]
@@ -200,7 +254,7 @@ fn the_same_positions_again_are_refused() {
     let mut roller = roller(None, 1_000_000);
     append(&mut roller, 0, &raw(0, 0, 10));
     let again = raw(0, 9, 12);
-    let refused = roller.append(Duration::ZERO, &again, &part(&again, 1), &OpenDigits).unwrap_err();
+    let refused = roller.append(at(0), &again, &part(&again, 1), &OpenDigits).unwrap_err();
     insta::assert_snapshot!(refused, @"roll: a batch again: positions [9, 12) overlap what is committed up to 10");
 }
 
@@ -228,7 +282,7 @@ fn a_batch_with_a_folder_a_row_never_opens_too_many_files() {
     let folders = rows.iter().map(|row| row.to_string().into()).collect();
     let route = RouteRows { rows: batch, folders, folder_of_row: rows };
     let part = PartBatch { partition: raw.partition, delta: raw.delta, routes: vec![route] };
-    let mut closed = roller.append(Duration::ZERO, &raw, &part, &OpenDigits).unwrap();
+    let mut closed = roller.append(at(0), &raw, &part, &OpenDigits).unwrap();
     closed.extend(roller.close(PartitionId(0), RollReason::Stop).unwrap());
     let sets: Vec<_> = closed.iter().map(|set| (set.files.len(), set.delta.start.0, set.delta.end.0, set.reason)).collect();
     assert_eq!(
@@ -251,7 +305,7 @@ proptest! {
             let raw = raw(0, next + gap, next + gap + length);
             next += gap + length;
             kept.extend((0..raw.records.len()).map(|row| raw.records.position(row).0).filter(|offset| offset % 10 != 3));
-            closed.extend(roller.append(Duration::ZERO, &raw, &part(&raw, 1), &OpenDigits).unwrap());
+            closed.extend(roller.append(at(0), &raw, &part(&raw, 1), &OpenDigits).unwrap());
         }
         let (full, last) = (closed.len(), roller.close(PartitionId(0), RollReason::Stop).unwrap());
         closed.extend(last);

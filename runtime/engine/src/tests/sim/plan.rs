@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kpipe_compiler::plan::{DeadLetter, PartitionItem, Pipeline, Tail, Tolerance};
+use kpipe_compiler::plan::{DeadLetter, Flush, PartitionItem, Pipeline, Schedule, Tail, Tolerance};
 
 use super::{Dice, ms};
 
@@ -35,14 +35,17 @@ fn files(dice: &mut Dice) -> Scenario {
     pipeline.errors.dead_letter = Some(DeadLetter { topic: "dead".to_owned(), cluster: pipeline.sink.clone() });
     let flush = pipeline.flush.as_mut().unwrap();
     flush.records = (dice.below(2) == 0).then(|| dice.between(3, 60));
-    flush.interval_ms = dice.skewed(500, 20_000);
-    flush.idle_ms = dice.skewed(500, 20_000);
+    flush.interval_ms = Some(dice.skewed(500, 20_000));
+    flush.idle_ms = Some(dice.skewed(500, 20_000));
     if dice.below(3) == 0 {
         flush.bytes = dice.between(200, 3_000);
     }
     let has_tiny_sets = dice.below(16) == 0;
     if has_tiny_sets {
         flush.records = Some(1);
+    }
+    if dice.below(3) == 0 {
+        schedule(flush, dice);
     }
     let route = &mut pipeline.routes[0];
     route.from = "t".to_owned();
@@ -62,6 +65,15 @@ fn files(dice: &mut Dice) -> Scenario {
         is_eager: dice.below(2) == 0,
         batch_records: dice.skewed(1, 60),
         is_mqtt: false,
+    }
+}
+
+/// Closes sets by the clock on the wall, half the time by nothing else that looks at a clock.
+fn schedule(flush: &mut Flush, dice: &mut Dice) {
+    let zone = ["UTC", "Asia/Kathmandu", "America/St_Johns"][dice.below(3) as usize];
+    flush.schedule = Some(Schedule { every_ms: dice.skewed(1_000, 20_000), zone: zone.to_owned() });
+    if dice.below(2) == 0 {
+        (flush.interval_ms, flush.idle_ms) = (None, None);
     }
 }
 

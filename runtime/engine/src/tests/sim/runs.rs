@@ -35,6 +35,7 @@ const BRANCHES: &[&str] = &[
     "records",
     "revoked, cooperative",
     "revoked, eager",
+    "schedule",
     "static member came back",
     "stop",
     "task started again",
