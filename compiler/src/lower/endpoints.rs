@@ -126,24 +126,27 @@ fn check_prefix(scope: &mut Scope<'_>) {
 /// it is asked to as well.
 fn flush(scope: &mut Scope<'_>, said: &Flushes) -> Option<Flush> {
     let schedule = schedule(scope)?;
-    let options = &scope.document.sink.options;
+    let (sink, options) = (&scope.document.sink, &scope.document.sink.options);
     let said = |option: &str| said.get(option).map(|(value, _)| value);
     let ms = |path: &str| options.duration(path).and_then(|time| u64::try_from(time.as_millis()).ok());
     let records = options.integer("flush.records").and_then(|records| u64::try_from(records).ok());
-    let unless_scheduled = |default_ms| schedule.is_none().then_some(default_ms);
+    let by_time = |path: &'static str, default_ms: u64| match schedule {
+        Some(_) if sink.value_at(path).is_none() => said(path),
+        Some(_) | None => said(path).or_else(|| ms(path)).or(Some(default_ms)),
+    };
     Some(Flush {
         records: said("flush.records").or(records),
         bytes: said("flush.bytes").or_else(|| options.bytes("flush.bytes")).unwrap_or(FLUSH_BYTES),
-        interval_ms: said("flush.interval").or_else(|| ms("flush.interval")).or(unless_scheduled(FLUSH_INTERVAL_MS)),
-        idle_ms: said("flush.idle").or_else(|| ms("flush.idle")).or(unless_scheduled(FLUSH_IDLE_MS)),
+        interval_ms: by_time("flush.interval", FLUSH_INTERVAL_MS),
+        idle_ms: by_time("flush.idle", FLUSH_IDLE_MS),
         schedule,
     })
 }
 
 /// The grid of the clock, if one is written; the outer `None` if its zone is none.
 fn schedule(scope: &mut Scope<'_>) -> Option<Option<Schedule>> {
-    let options = &scope.document.sink.options;
-    let (every, has_zone) = (options.duration("flush.schedule"), options.text("flush.timezone").is_some());
+    let sink = &scope.document.sink;
+    let (every, has_zone) = (sink.options.duration("flush.schedule"), sink.value_at("flush.timezone").is_some());
     let zone = zone(scope, "flush.timezone")?;
     let every_ms = every.and_then(|every| u64::try_from(every.as_millis()).ok());
     // A misspelt `schedule:` was reported already.

@@ -44,7 +44,7 @@ pub fn explain(pipeline: &Pipeline) -> Vec<Line> {
     }
     if let Some(flush) = flush {
         lines.push(line("flush", flush_text(flush)));
-        lines.push(line("commit", commit_text(*commit)));
+        lines.push(line("commit", commit_text(*commit, &sink.options)));
     }
     lines.push(line("errors", errors_text(errors)));
     lines.push(line("promise", format!("{}: {}", word(promise.guarantee), promise.reason)));
@@ -52,10 +52,18 @@ pub fn explain(pipeline: &Pipeline) -> Vec<Line> {
 }
 
 /// How files come to count, for people.
-pub(super) fn commit_text(commit: CommitProtocol) -> &'static str {
+fn commit_text(commit: CommitProtocol, sink: &Options) -> String {
+    let why = match (commit, sink.text("commit.protocol"), sink.text("compat")) {
+        (CommitProtocol::Ledger, Some("ledger"), _) | (CommitProtocol::Deterministic, Some("deterministic"), _) => {
+            "`commit.protocol` asks for it".to_owned()
+        }
+        (CommitProtocol::Ledger, ..) => "the strongest that this source and these names allow".to_owned(),
+        (CommitProtocol::Deterministic, _, Some(compat)) => format!("names of `compat: {compat}` hold one offset"),
+        (CommitProtocol::Deterministic, ..) => "the source begins where it stood itself, not where a ledger says".to_owned(),
+    };
     match commit {
-        CommitProtocol::Ledger => "ledger: one record names the files of a set, then they are made visible",
-        CommitProtocol::Deterministic => "deterministic: files are made visible, then the position moves",
+        CommitProtocol::Ledger => format!("ledger: one record names the files of a set, then they are made visible ({why})"),
+        CommitProtocol::Deterministic => format!("deterministic: files are made visible, then the position moves ({why})"),
     }
 }
 
@@ -306,7 +314,7 @@ statement  INSERT INTO lake:orders
   folders  site={meta.site}/date={_timestamp as yyyy/MM/dd in Australia/Sydney}
   example  lake/orders/site={meta.site}/date=2022/03/07/orders-0-000000001042-000000001999.parquet
 flush      after 1000 records, 128MiB, 10m since the first record, or 5m without one
-commit     deterministic: files are made visible, then the position moves
+commit     deterministic: files are made visible, then the position moves (the source begins where it stood itself, not where a ledger says)
 errors     the first bad record stops the pipeline; a system that is away is waited for
 promise    at_least_once: because
 "

@@ -26,6 +26,9 @@ mod reference;
 mod render;
 mod rewrite;
 mod runner;
+#[cfg(test)]
+#[path = "../../connectors/tests/support/s3_like.rs"]
+mod s3_like;
 mod sample;
 mod secrets;
 mod serve;

@@ -5,11 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
-use kpipe_compiler::plan::{DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat};
+use kpipe_compiler::plan::{
+    CommitProtocol, DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat,
+};
 use kpipe_connectors::ALL;
 use kpipe_engine::connector::{ConnectorDef, FileStore, Inspection, OpenRequest, PlanStore, Secrets, Source};
+use kpipe_engine::env::Env;
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 use kpipe_engine::ledger::audit::Audited;
+use kpipe_engine::ledger::{Conditional, probe_gently, refusal};
 use tokio::runtime::Handle;
 
 use crate::origin::End;
@@ -36,6 +40,17 @@ pub(crate) struct Look {
     pub(crate) dead_letter: Inspection,
     /// The plan that was applied last, as it was written.
     pub(crate) applied: Option<Vec<u8>>,
+    /// What the store of a ledger makes of conditions; `None` if there is to be no ledger, or the store was not asked.
+    pub(crate) conditions: Option<Conditions>,
+}
+
+/// Whether a store refuses to overwrite when it is asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Conditions {
+    /// It does.
+    Honoured,
+    /// It did not let itself be tried: why.
+    Unknown(String),
 }
 
 /// What is wrong at one end of a pipeline.
@@ -72,6 +87,13 @@ impl World<'_> {
                 Err(error) => troubles.push(Trouble { end, error }),
             }
         }
+        // What a source lacks does not hide what the store does.
+        if look.sink.missing.is_empty() && !troubles.iter().any(|trouble| trouble.end == End::Sink) {
+            match self.conditions(pipeline, &look.sink) {
+                Ok(conditions) => look.conditions = conditions,
+                Err(error) => troubles.push(Trouble { end: End::Sink, error }),
+            }
+        }
         // A bucket that is missing or closed holds no plan to read either; the inspection says so in better words.
         if troubles.is_empty() && look.sink.missing.is_empty() {
             let read = self.plans(pipeline).and_then(|plans| plans.map_or(Ok(None), |mut plans| plans.read(&pipeline.name)));
@@ -81,6 +103,26 @@ impl World<'_> {
             }
         }
         if troubles.is_empty() { Ok(look) } else { Err(troubles) }
+    }
+
+    /// Tries the store that is to hold the ledger, as a start of the pipeline does.
+    fn conditions(&self, pipeline: &Pipeline, sink: &Inspection) -> Result<Option<Conditions>, ConnectorError> {
+        let first = pipeline.routes.iter().find_map(|route| if let Tail::Files(tail) = &route.tail { Some((route, tail)) } else { None });
+        let (CommitProtocol::Ledger, Some((route, tail)), Some(open)) = (pipeline.commit, first, definition(&pipeline.sink)?.store) else {
+            return Ok(None);
+        };
+        if sink.creates_by_itself {
+            return Ok(Some(Conditions::Honoured));
+        }
+        let store = open(&self.request(pipeline, &pipeline.sink, std::slice::from_ref(route)))?;
+        let nonce = format!("plan-{:016x}", Env::system().random.next());
+        match self.runtime.block_on(probe_gently(store.as_ref(), &tail.prefix, &nonce)) {
+            Ok(Conditional::Honoured) => Ok(Some(Conditions::Honoured)),
+            Ok(Conditional::Ignored) => Err(refusal(&store.place())),
+            // Whoever plans need not be allowed to write.
+            Err(error) if error.kind == ErrorKind::Denied => Ok(Some(Conditions::Unknown(error.message))),
+            Err(error) => Err(error),
+        }
     }
 
     fn dead_letter(&self, pipeline: &Pipeline) -> Result<Inspection, ConnectorError> {
@@ -164,7 +206,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use kpipe_compiler::plan::{CommitProtocol, ErrorPolicy, Guarantee, OptionValue, Options, Promise, SecretRef, Tolerance};
+    use kpipe_compiler::plan::{ErrorPolicy, Guarantee, OptionValue, Options, Promise, SecretRef, Tolerance};
 
     use super::*;
     use crate::secrets::HostSecrets;

@@ -164,6 +164,7 @@ pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
                 source: look.source.clone(),
                 sink: look.sink.clone(),
                 missing: missing(look).map(|Trouble { end: _, error }| error.to_string()).collect(),
+                conditions: look.conditions.clone(),
                 unit: unit(&pipeline.source),
             }),
             plan: pipeline.clone(),
@@ -208,7 +209,7 @@ pub(crate) mod tests {
             start: Position(committed.unwrap_or(0)),
             last_hour: None,
         };
-        let source = Inspection { system: "Kafka".to_owned(), partitions: vec![partition], missing: Vec::new() };
+        let source = Inspection { system: "Kafka".to_owned(), partitions: vec![partition], ..Inspection::default() };
         let look = Look { source, applied: applied.map(|text| text.as_bytes().to_vec()), ..Look::default() };
         Planned { pipeline: pipeline("p", "kafka"), origin: None, folder: String::new(), look: Some(look), change: None }
     }

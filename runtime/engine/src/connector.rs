@@ -409,6 +409,8 @@ pub struct Inspection {
     pub partitions: Vec<PartitionInspection>,
     /// What is missing.
     pub missing: Vec<ConnectorError>,
+    /// For a sink of files: this machine itself creates a file only if there is none, so there is no server that could ignore it.
+    pub creates_by_itself: bool,
 }
 
 /// One partition of a source as it stands.

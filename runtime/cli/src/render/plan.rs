@@ -13,6 +13,7 @@ use super::markdown::{escaped, fenced, span as code};
 use super::paint::{Ink, harmless, paint};
 use super::progress::grouped;
 use crate::host::Style;
+use crate::live::Conditions;
 
 /// The sign before a pipeline's name; `None` is a pipeline that was not compared.
 fn sign(action: Option<Action>) -> &'static str {
@@ -53,6 +54,8 @@ pub(crate) struct LiveView {
     pub(crate) sink: Inspection,
     /// What is not there, at any end.
     pub(crate) missing: Vec<String>,
+    /// What the store of a ledger makes of conditions.
+    pub(crate) conditions: Option<Conditions>,
     /// What positions of the source count.
     pub(crate) unit: Unit,
 }
@@ -200,12 +203,17 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
     }
     match live {
         None => {}
-        Some(LiveView { source, sink, missing, unit }) => {
+        Some(LiveView { source, sink, missing, conditions, unit }) => {
             // Both ends may be in one system.
             let mut systems = vec![&source.system, &sink.system];
             systems.dedup();
             for system in systems.into_iter().filter(|system| !system.is_empty()) {
                 let _ = writeln!(text, "    {:<10} {}", "found", harmless(system));
+            }
+            if let Some(conditions) = conditions {
+                let line = format!("    {:<10} {}", "ledger", conditions_text(conditions));
+                let line = if *conditions == Conditions::Honoured { line } else { paint(style, Ink::Warning, &line).to_string() };
+                let _ = writeln!(text, "{line}");
             }
             if let Some(starts) = starts(&source.partitions, *unit) {
                 let _ = writeln!(text, "    {:<10} {starts}", "starts at");
@@ -217,6 +225,22 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
         }
     }
     text.push('\n');
+}
+
+/// Whether the ledger that is planned can be kept.
+fn conditions_text(conditions: &Conditions) -> String {
+    match conditions {
+        Conditions::Honoured => "can be kept: the store refuses to overwrite what is there".to_owned(),
+        Conditions::Unknown(why) => format!("not tried whether the store refuses to overwrite; the start will: {}", harmless(why)),
+    }
+}
+
+/// The same for programs.
+fn conditions_word(conditions: &Conditions) -> &'static str {
+    match conditions {
+        Conditions::Honoured => "honoured",
+        Conditions::Unknown(_) => "unknown",
+    }
 }
 
 /// Where a source starts and how much lies before it, over all partitions.
@@ -317,13 +341,13 @@ fn pipeline_json(pipeline: &PipelineView) -> Value {
         .collect();
     let live = live
         .as_ref()
-        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "missing": live.missing, "unit": live.unit.word(2) }));
+        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "missing": live.missing, "conditional_writes": live.conditions.as_ref().map(conditions_word), "unit": live.unit.word(2) }));
     let action = word(pipeline.action());
     json!({ "name": name, "action": action, "changes": changes, "explanation": explanation, "live": live, "pipeline": plan })
 }
 
 fn inspection_json(inspection: &Inspection) -> Value {
-    let Inspection { system, partitions, missing: _ } = inspection;
+    let Inspection { system, partitions, missing: _, creates_by_itself: _ } = inspection;
     let partitions: Vec<Value> = partitions
         .iter()
         .map(|partition| {
@@ -384,15 +408,21 @@ mod tests {
         let source = Inspection {
             system: "Kafka at localhost:9092, 1 broker".to_owned(),
             partitions: vec![partition(0, 0, 1_500, Some(1_000), 1_000), partition(1, 5, 800, Some(700), 700)],
-            missing: Vec::new(),
+            ..Inspection::default()
         };
-        let sink = Inspection { system: "S3 at http://localhost:9000".to_owned(), partitions: Vec::new(), missing: Vec::new() };
+        let sink = Inspection { system: "S3 at http://localhost:9000".to_owned(), ..Inspection::default() };
         PipelineView {
             name: "sensors-to-lake".to_owned(),
             explanation: vec!["promise    at least once: ...".to_owned()],
             change: Some(PipelineChange { name: "sensors-to-lake".to_owned(), action: Action::Change, changes }),
             places: vec![None, Some("sensors.yaml:14".to_owned())],
-            live: Some(LiveView { source, sink, missing: vec!["bucket `lake` does not exist; create it".to_owned()], unit: Unit::Records }),
+            live: Some(LiveView {
+                source,
+                sink,
+                missing: vec!["bucket `lake` does not exist; create it".to_owned()],
+                conditions: None,
+                unit: Unit::Records,
+            }),
             plan: pipeline(),
         }
     }
@@ -409,6 +439,21 @@ mod tests {
         let pipelines = [changed(), plain("mqtt-to-kafka", Some(Action::Create)), unchanged];
         assert!(human(Style::PLAIN, &pipelines, true).contains("at least once: long"));
         insta::assert_snapshot!(human(Style::PLAIN, &pipelines, false));
+    }
+
+    #[test]
+    fn whether_the_ledger_can_be_kept_is_said() {
+        let shown = |conditions| {
+            let mut view = changed();
+            view.live.iter_mut().for_each(|live| live.conditions = Some(Conditions::clone(&conditions)));
+            let views = [view];
+            let word = json(&views)["plan"]["pipelines"][0]["live"]["conditional_writes"].clone();
+            (human(Style::PLAIN, &views, true), word)
+        };
+        let (text, word) = shown(Conditions::Honoured);
+        assert!(text.contains("\n    ledger     can be kept: the store refuses") && word == "honoured", "{text}");
+        let (text, word) = shown(Conditions::Unknown("no right to write".to_owned()));
+        assert!(text.contains("\n    ledger     not tried") && text.contains("no right to write") && word == "unknown", "{text}");
     }
 
     #[test]

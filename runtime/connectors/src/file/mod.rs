@@ -138,7 +138,7 @@ fn inspect_source(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorErro
         }
     }
     let missing = if settings.mode == Mode::Once { missing.collect() } else { Vec::new() };
-    Ok(Inspection { system, partitions, missing })
+    Ok(Inspection { system, partitions, missing, ..Inspection::default() })
 }
 
 fn partition((name, number): (&str, u16), bytes: u64, committed: Option<u64>) -> PartitionInspection {

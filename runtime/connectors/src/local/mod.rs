@@ -43,7 +43,7 @@ fn inspect(request: &OpenRequest<'_>) -> Result<Inspection, ConnectorError> {
     let root = root(request)?;
     look(&root).map_err(|error| error.or_about(About::Option("dir")))?;
     let created = if root.exists() { "" } else { ", which will be created" };
-    Ok(Inspection { system: format!("directory {}{created}", root.display()), ..Inspection::default() })
+    Ok(Inspection { system: format!("directory {}{created}", root.display()), creates_by_itself: true, ..Inspection::default() })
 }
 
 fn look(root: &Path) -> Result<(), ConnectorError> {

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::claim::claim;
 use super::keys::Scope;
 use super::machine::{Answer, Ask, Machine, MachineError, Step};
-use super::probe::{Conditional, probe};
+use super::probe::{Conditional, probe, refusal};
 use super::record::{FileEntry, Kind, Marks, Record, RecordError, RecordNumber};
 use super::sweep;
 use crate::connector::{Assigned, FileStore, IfExists};
@@ -317,12 +317,7 @@ impl Keeper {
         let place = &self.place;
         match self.retries.run(fence, || probe(place.store.as_ref(), &place.prefix, &nonce)).await? {
             Conditional::Honoured => Ok(()),
-            Conditional::Ignored => {
-                let message = format!("{} ignores `If-None-Match`: a ledger there would lose records", place.store.place());
-                let help =
-                    "write `commit: { protocol: deterministic }`, which is at least once, or use a store that honours conditional writes";
-                Err(ConnectorError::new(ErrorKind::Invalid, message).help(help))
-            }
+            Conditional::Ignored => Err(refusal(&place.store.place())),
         }
     }
 

@@ -93,7 +93,13 @@ pub fn pipeline_folder(prefix: &str, pipeline: &str) -> String {
 /// The object that says which pipeline writes the records of a topic below a prefix.
 #[must_use]
 pub fn claim(prefix: &str, topic: &str) -> String {
-    own(prefix, &format!("claims/{topic}.json"))
+    format!("{}{topic}.json", claim_folder(prefix))
+}
+
+/// The folder of all claims below a prefix.
+#[must_use]
+pub fn claim_folder(prefix: &str) -> String {
+    own(prefix, "claims/")
 }
 
 /// An object to try a store with.

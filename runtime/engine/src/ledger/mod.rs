@@ -34,5 +34,5 @@ pub(crate) mod testing;
 
 pub(crate) use keeper::{Keeper, NotCommitted, Place, Taken};
 pub use keys::Scope;
-pub use probe::{Conditional, probe};
+pub use probe::{Conditional, probe, probe_gently, refusal};
 pub use record::{FileEntry, Kind, Record, RecordNumber};

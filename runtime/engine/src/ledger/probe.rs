@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::keys;
 use crate::connector::{Created, FileStore};
-use crate::error::ConnectorError;
+use crate::error::{ConnectorError, ErrorKind};
 use crate::kill::kill_point;
 
 /// What a store makes of `If-None-Match: *`.
@@ -36,6 +36,30 @@ pub async fn probe(store: &dyn FileStore, prefix: &str, nonce: &str) -> Result<C
     })
 }
 
+/// As [`probe`], for whoever only looks and wants to leave everything as it is. A claim that lies there is written once more with its own
+/// bytes: a store that honours conditions refuses, and nothing happened. Where there is no claim yet, or it was not refused, an object of
+/// its own decides as at a start, and is removed.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn probe_gently(store: &dyn FileStore, prefix: &str, nonce: &str) -> Result<Conditional, ConnectorError> {
+    if let [claim] = &store.list(&keys::claim_folder(prefix), "", 1).await?[..]
+        && let Some(bytes) = store.get(&claim.key).await?
+        && store.create(&claim.key, bytes).await? == Created::Exists
+    {
+        return Ok(Conditional::Honoured);
+    }
+    probe(store, prefix, nonce).await
+}
+
+/// Why there can be no ledger in a store that ignores conditions.
+#[must_use]
+pub fn refusal(place: &str) -> ConnectorError {
+    let message = format!("{place} ignores `If-None-Match`: a ledger there would lose records");
+    let help = "write `commit: { protocol: deterministic }`, which is at least once, or use a store that honours conditional writes";
+    ConnectorError::new(ErrorKind::Invalid, message).help(help)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::world;
@@ -48,5 +72,18 @@ mod tests {
         world.ignore_create_only(true);
         assert_eq!(probe(store.as_ref(), "lake", "two").await, Ok(Conditional::Ignored));
         assert!(world.objects().is_empty(), "nothing stays behind");
+    }
+
+    #[tokio::test]
+    async fn a_look_changes_nothing() {
+        let (world, store) = world("probe-gently");
+        assert_eq!(probe_gently(store.as_ref(), "lake", "one").await, Ok(Conditional::Honoured));
+        assert!(world.objects().is_empty(), "nothing stays behind below an empty prefix");
+        world.put_object("lake/.kpipe/claims/orders.json", Bytes::from_static(b"{}"));
+        let before = world.objects();
+        assert_eq!(probe_gently(store.as_ref(), "lake", "two").await, Ok(Conditional::Honoured));
+        world.ignore_create_only(true);
+        assert_eq!(probe_gently(store.as_ref(), "lake", "three").await, Ok(Conditional::Ignored));
+        assert_eq!(world.objects(), before, "a claim keeps its bytes even where conditions are ignored");
     }
 }

@@ -1,5 +1,6 @@
 use super::Place;
 use crate::exit::Exit;
+use crate::s3_like::{Conditions, S3Like, Traits};
 
 #[test]
 fn a_new_pipeline_is_explained_and_nothing_is_written() {
@@ -133,4 +134,29 @@ fn systems_that_take_a_call_and_never_answer_are_given_up_soon_and_all_are_named
     for (line, place) in said.iter().zip(places) {
         assert!(line.starts_with(place) && line.contains("error[KP0801]: "), "{place} in\n{}", ran.err);
     }
+}
+
+#[test]
+fn a_store_that_cannot_keep_a_ledger_is_named_before_anything_runs() {
+    let mut place = Place::new();
+    place.set("S", "s");
+    let planned = |conditions| {
+        let server = S3Like::start(Traits { conditions, lists_uploads: true });
+        let text = format!(
+            "version: 1\npipeline: p\nsource:\n  kafka: {{ brokers: [\"127.0.0.1:1\"], value: {{ format: json }} }}\nsink:\n  s3: {{ endpoint: \"{}\", region: r, \
+             credentials: {{ access_key: k, secret_key: \"${{env:S}}\" }} }}\nkcql: INSERT INTO lake:p SELECT * FROM t\n",
+            server.endpoint
+        );
+        place.write("p.yaml", &text);
+        let ran = place.run("plan");
+        assert!(ran.err.contains("[p.yaml:4:21]") && server.requests() > 0, "one fault hides no other: {}", ran.err);
+        ran.err
+    };
+    let ignored = planned(Conditions::Ignored);
+    assert!(ignored.contains("ignores `If-None-Match`: a ledger there would lose records"), "{ignored}");
+    assert!(ignored.contains("[p.yaml:6:3]") && ignored.contains("commit: { protocol: deterministic }"), "{ignored}");
+    let unknown = planned(Conditions::NotImplemented);
+    assert!(unknown.contains("501 NotImplemented") && unknown.contains("conditional writes"), "{unknown}");
+    let honoured = planned(Conditions::Honoured);
+    assert!(!honoured.contains("[p.yaml:6:"), "{honoured}");
 }
