@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use kpipe_compiler::units::{parse_bytes, parse_duration_ms};
+use kpipe_engine::ledger::find::Wanted;
 use kpipe_engine::limits::MEMORY_BYTES_MIN;
 
 pub use format::{Format, LogFormat, Publication, ReportFormat, Voice};
@@ -87,7 +88,7 @@ impl Command {
             Self::Plan(args) => args.format.into(),
             Self::Connectors(args) => args.format.into(),
             Self::Version(args) => args.format.into(),
-            Self::Verify(args) => args.format.into(),
+            Self::Verify(args) => args.of.format.into(),
             Self::Offsets(args) => args.of().format.into(),
             Self::Ledger(Ledger { command: LedgerCommand::Show(args) }) => args.format.into(),
             Self::Apply(args) => args.log_format.into(),
@@ -118,11 +119,12 @@ pub enum Command {
 Examples:
   kpipe verify orders.yaml                  every partition, every file that its ledger names
   kpipe verify orders.yaml --format json    for a nightly job
+  kpipe verify orders.yaml --offset 'orders[3]@1234'    which object holds this record
 
 Reads the ledger, lists the objects below the prefixes and asks Kafka where the group stands; writes nothing.
 Finds records of the ledger that are missing or edited, files that are missing, cut or changed, copies of files under
 another name, and objects that somebody else wrote. Ends with 3 if something does not fit.")]
-    Verify(Report),
+    Verify(Verify),
     /// Show the commit log of a pipeline
     Ledger(Ledger),
     /// Show where a pipeline stands, or move it on purpose
@@ -296,6 +298,17 @@ pub struct Report {
     /// How to write the result: human, plain, json
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_possible_values = true)]
     pub format: Format,
+}
+
+/// `kpipe verify`.
+#[derive(Debug, ClapArgs)]
+pub struct Verify {
+    /// What is looked at, and how it is told.
+    #[command(flatten)]
+    pub of: Report,
+    /// Say only which object holds this record, as `orders[3]@1234`; can be repeated
+    #[arg(long = "offset", value_name = "TOPIC[PARTITION]@OFFSET")]
+    pub offsets: Vec<Wanted>,
 }
 
 /// `kpipe ledger`.

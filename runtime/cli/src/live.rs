@@ -13,6 +13,7 @@ use kpipe_engine::connector::{ConnectorDef, FileStore, Inspection, OpenRequest, 
 use kpipe_engine::env::Env;
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 use kpipe_engine::ledger::audit::Audited;
+use kpipe_engine::ledger::progress::Progress;
 use kpipe_engine::ledger::{Conditional, probe_gently, refusal};
 use tokio::runtime::Handle;
 
@@ -159,7 +160,15 @@ impl World<'_> {
         }
         let (bucket, prefix) = first.unwrap_or_default();
         let source = self.inspect(pipeline, &pipeline.source, &pipeline.routes)?.partitions;
-        Ok(Audited { pipeline: pipeline.name.as_str().into(), prefix: prefix.into(), bucket, outputs, source })
+        Ok(Audited {
+            pipeline: pipeline.name.as_str().into(),
+            prefix: prefix.into(),
+            bucket,
+            outputs,
+            source,
+            statements: pipeline.routes.len(),
+            progress: Progress::default(),
+        })
     }
 
     /// Opens the source of a pipeline with these options.

@@ -11,6 +11,7 @@ mod fmt;
 mod help;
 mod kcql;
 mod ledger;
+mod locate;
 mod lsp;
 mod offsets;
 mod plan;

@@ -4,23 +4,29 @@ use std::fmt::Write as _;
 
 use kpipe_compiler::plan::CommitProtocol;
 use kpipe_compiler::sources::Mode;
-use kpipe_engine::ledger::audit::{Audit, PartitionAudit, audit, ledgers};
+use kpipe_engine::error::ConnectorError;
+use kpipe_engine::ledger::audit::{Audit, Audited, PartitionAudit, audit, ledgers};
 use serde_json::{Value, json};
 
 use super::{failed, findings, print, runtime};
-use crate::args::{Common, Format, Report, Voice};
+use crate::args::{Common, Format, Report, Verify, Voice};
 use crate::compile::{Unit, compile};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::host::{Host, Style};
 use crate::live::World;
 use crate::paths::situated;
+use crate::render::bar::Bar;
 use crate::render::json;
 use crate::render::paint::{Ink, paint};
 use crate::secrets::HostSecrets;
 
 /// Audits each pipeline and prints what was found. Ends with 3 if something does not fit.
-pub(crate) fn run(common: &Common, args: &Report, host: &mut Host<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(common: &Common, args: &Verify, host: &mut Host<'_>) -> Result<Exit, Failure> {
+    let Verify { of: args, offsets } = args;
+    if !offsets.is_empty() {
+        return super::locate::run(common, args, offsets, host);
+    }
     let Some(audits) = audits(common, Depth::Everything, args, host)? else { return Ok(Exit::Invalid) };
     let is_clean = audits.iter().all(|(_, audit)| audit.findings.is_empty());
     let exit = if is_clean { Exit::Done } else { Exit::TestFailed };
@@ -49,6 +55,19 @@ pub(super) enum Depth {
 
 /// The audit of every pipeline that keeps a ledger, by name; `None` if the files have errors, which are said.
 pub(super) fn audits(common: &Common, depth: Depth, args: &Report, host: &mut Host<'_>) -> Result<Option<Vec<(String, Audit)>>, Failure> {
+    each(common, args, host, async |audited| match depth {
+        Depth::Everything => audit(audited).await,
+        Depth::Ledgers => ledgers(audited).await,
+    })
+}
+
+/// Looks at every pipeline that keeps a ledger, by name, and shows how far it is; `None` if the files have errors, which are said.
+pub(super) fn each<T>(
+    common: &Common,
+    args: &Report,
+    host: &mut Host<'_>,
+    look: impl AsyncFn(&Audited) -> Result<T, ConnectorError>,
+) -> Result<Option<Vec<(String, T)>>, Failure> {
     let voice = Voice::from(args.format);
     let compiled = compile(host, &args.inputs.paths, args.inputs.profile.as_deref(), Mode::Plan, None)?;
     findings(common, voice, host, &compiled)?;
@@ -59,7 +78,8 @@ pub(super) fn audits(common: &Common, depth: Depth, args: &Report, host: &mut Ho
     let secrets = HostSecrets::of(host);
     let dir = host.dir.clone();
     let world = World { runtime: runtime.handle(), secrets: &secrets, dir: &dir };
-    let (mut audits, mut failures) = (Vec::new(), Vec::new());
+    let mut bar = Bar::new(common, host);
+    let (mut looks, mut failures) = (Vec::new(), Vec::new());
     for Unit { pipeline, folder, .. } in compiled.pipelines {
         let pipeline = situated(&pipeline, &dir.join(folder));
         if pipeline.commit != CommitProtocol::Ledger {
@@ -67,18 +87,16 @@ pub(super) fn audits(common: &Common, depth: Depth, args: &Report, host: &mut Ho
             failures.push(Failure::new(Exit::Invalid, message).help("only files that a ledger names can be verified"));
             continue;
         }
-        let found = world.audited(&pipeline).and_then(|audited| match depth {
-            Depth::Everything => runtime.block_on(audit(&audited)),
-            Depth::Ledgers => runtime.block_on(ledgers(&audited)),
-        });
+        let found =
+            world.audited(&pipeline).and_then(|audited| bar.wait(&runtime, host.err, &pipeline.name, &audited.progress, look(&audited)));
         match found {
-            Ok(audit) => audits.push((pipeline.name, audit)),
+            Ok(found) => looks.push((pipeline.name, found)),
             Err(error) => failures.push(Failure::from(error)),
         }
     }
     runtime.shutdown_background();
     match failures.is_empty() {
-        true => Ok(Some(audits)),
+        true => Ok(Some(looks)),
         false => {
             let worst = failures.iter().fold(Exit::Done, |worst, failure| worst.worst(failure.exit));
             failed(common.color, voice, host, failures)?;

@@ -1,5 +1,6 @@
 //! Words and colours. Nothing here decides anything.
 
+pub(crate) mod bar;
 pub(crate) mod diagnostics;
 pub(crate) mod excerpt;
 pub(crate) mod github;

@@ -14,8 +14,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kpipe_compiler::names::RESERVED_FOLDER;
 
-use super::chain::{all, chains};
+use super::chain::{Chain, all, chains};
 use super::keys::{self, Scope};
+use super::progress::Progress;
 use super::record::{FileEntry, Record, RecordNumber};
 use crate::connector::{FileStore, PartitionInspection};
 use crate::error::ConnectorError;
@@ -34,6 +35,10 @@ pub struct Audited {
     pub outputs: BTreeMap<String, (Arc<dyn FileStore>, BTreeSet<String>)>,
     /// What the source says of its partitions; empty if it was not asked.
     pub source: Vec<PartitionInspection>,
+    /// How many statements it has: each writes a record into one file at most.
+    pub statements: usize,
+    /// How far whoever looks is.
+    pub progress: Progress,
 }
 
 /// What was found.
@@ -198,9 +203,10 @@ impl Finding {
 pub async fn audit(audited: &Audited) -> Result<Audit, ConnectorError> {
     // Objects first: every one that is seen has its record by then, whatever is committed meanwhile.
     let mut listed: Vec<(&str, String, u64)> = Vec::new();
+    audited.progress.begin("listing objects", None);
     for (bucket, (store, prefixes)) in &audited.outputs {
         for prefix in prefixes {
-            let found = data_objects(store.as_ref(), prefix).await?;
+            let found = data_objects(store.as_ref(), prefix, &audited.progress).await?;
             listed.extend(found.into_iter().map(|(key, bytes)| (&**bucket, key, bytes)));
         }
     }
@@ -236,8 +242,10 @@ impl Audit {
 async fn read_ledgers(audited: &Audited) -> Result<(Audit, Vec<Committed>), ConnectorError> {
     let (mut audit, mut files) = (Audit::default(), Vec::new());
     let Some((store, _)) = audited.outputs.get(&audited.bucket) else { return Ok((audit, files)) };
-    for chain in chains(audited).await? {
-        let records = chain.read(store.as_ref()).await?;
+    let chains = chains(audited).await?;
+    audited.progress.begin("reading the ledger", Some(chains.iter().map(Chain::len).sum()));
+    for chain in chains {
+        let records = chain.read(store.as_ref(), &audited.progress).await?;
         follow(audited, &chain.scope, records, &mut audit, &mut files);
     }
     Ok((audit, files))
@@ -351,6 +359,7 @@ async fn check_files(audited: &Audited, files: &[Committed], objects: &Objects<'
             None => audit.count_unpublished(scope),
         }
     }
+    audited.progress.begin("checking files", Some(there.len()));
     let calls: Vec<_> = there.into_iter().map(|committed| is_changed(audited, committed)).collect();
     let changed: Vec<Option<Finding>> = stream::iter(calls).buffered(FILES_IN_FLIGHT_MAX).try_collect().await?;
     audit.findings.extend(changed.into_iter().flatten());
@@ -361,7 +370,9 @@ async fn check_files(audited: &Audited, files: &[Committed], objects: &Objects<'
 async fn is_changed(audited: &Audited, committed: &Committed) -> Result<Option<Finding>, ConnectorError> {
     let Committed { scope, n, file, .. } = committed;
     let Some((store, _)) = audited.outputs.get(&file.bucket) else { return Ok(None) };
-    let Some(stat) = store.stat(&file.key).await? else { return Ok(None) };
+    let stat = store.stat(&file.key).await?;
+    audited.progress.add(1);
+    let Some(stat) = stat else { return Ok(None) };
     let differs = matches!((stat.crc64, file.crc64()), (Some(found), Some(committed)) if found != committed);
     Ok(differs.then(|| Finding::ObjectChanged { scope: Arc::clone(scope), n: *n, key: file.key.as_str().to_owned() }))
 }
@@ -372,7 +383,9 @@ async fn check_others(audited: &Audited, files: &[Committed], objects: &Objects<
     let mut by_bytes: BTreeMap<u64, Vec<&FileEntry>> = BTreeMap::new();
     files.iter().for_each(|committed| by_bytes.entry(committed.file.bytes).or_default().push(&committed.file));
     let mut findings = Vec::new();
+    audited.progress.begin("looking at other objects", Some(objects.len()));
     for ((bucket, key), bytes) in objects {
+        audited.progress.add(1);
         if known.contains(&(*bucket, *key)) {
             continue;
         }
@@ -420,9 +433,9 @@ fn is_before(audit: &Audit, key: &str) -> bool {
 }
 
 /// Objects below a prefix that are not kpipe's own, with their lengths.
-async fn data_objects(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String, u64)>, ConnectorError> {
+pub(super) async fn data_objects(store: &dyn FileStore, prefix: &str, progress: &Progress) -> Result<Vec<(String, u64)>, ConnectorError> {
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    let mut objects = all(store, &prefix).await?;
+    let mut objects = all(store, &prefix, progress).await?;
     // Tools that show folders leave empty objects for them.
     let is_folder = |key: &str, bytes: u64| key.ends_with('/') && bytes == 0;
     objects.retain(|(key, bytes)| !is_folder(key, *bytes) && key.split('/').all(|part| part != RESERVED_FOLDER));

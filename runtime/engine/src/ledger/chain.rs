@@ -8,6 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::audit::Audited;
 use super::keys::{self, Scope};
+use super::progress::Progress;
 use super::record::{Record, RecordNumber};
 use crate::connector::FileStore;
 use crate::error::{ConnectorError, ErrorKind};
@@ -27,7 +28,8 @@ pub(super) async fn chains(audited: &Audited) -> Result<Vec<Chain>, ConnectorErr
     let Some((store, _)) = audited.outputs.get(&audited.bucket) else { return Ok(Vec::new()) };
     let folder = keys::pipeline_folder(&audited.prefix, &audited.pipeline);
     let mut chains: BTreeMap<Arc<Scope>, BTreeMap<RecordNumber, String>> = BTreeMap::new();
-    for (key, _) in all(store.as_ref(), &folder).await? {
+    audited.progress.begin("listing the ledger", None);
+    for (key, _) in all(store.as_ref(), &folder, &audited.progress).await? {
         if let Some((scope, n)) = scope_of(audited, &folder, &key) {
             chains.entry(scope).or_default().insert(n, key);
         }
@@ -36,13 +38,23 @@ pub(super) async fn chains(audited: &Audited) -> Result<Vec<Chain>, ConnectorErr
 }
 
 impl Chain {
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The bytes of all its records, with their keys.
-    pub(super) async fn read(&self, store: &dyn FileStore) -> Result<BTreeMap<RecordNumber, (&str, Bytes)>, ConnectorError> {
+    pub(super) async fn read(
+        &self,
+        store: &dyn FileStore,
+        progress: &Progress,
+    ) -> Result<BTreeMap<RecordNumber, (&str, Bytes)>, ConnectorError> {
         let reads: Vec<_> = self
             .keys
             .iter()
             .map(|(n, key)| async move {
                 let bytes = store.get(key).await?;
+                progress.add(1);
                 // One that went meanwhile was too old.
                 Ok::<_, ConnectorError>(bytes.map(|bytes| (*n, (key.as_str(), bytes))))
             })
@@ -99,11 +111,12 @@ fn scope_of(audited: &Audited, folder: &str, key: &str) -> Option<(Arc<Scope>, R
 }
 
 /// Every object below a prefix, with its length.
-pub(super) async fn all(store: &dyn FileStore, prefix: &str) -> Result<Vec<(String, u64)>, ConnectorError> {
+pub(super) async fn all(store: &dyn FileStore, prefix: &str, progress: &Progress) -> Result<Vec<(String, u64)>, ConnectorError> {
     let (mut found, mut after) = (Vec::new(), String::new());
     loop {
         let page = store.list(prefix, &after, PAGE).await?;
         let is_last = page.len() < PAGE;
+        progress.add(page.len());
         found.extend(page.into_iter().map(|listed| (listed.key, listed.bytes)));
         match found.last() {
             Some((key, _)) if !is_last => after.clone_from(key),

@@ -16,16 +16,20 @@
 //! | `claim.rs` | one pipeline a topic and prefix |
 //! | `chain.rs` | the records of each partition, listed and read from outside |
 //! | `audit.rs` | whether everything fits: `kpipe verify` |
+//! | `find.rs` | which object holds a position: `kpipe verify --offset` |
+//! | `progress.rs` | how far an audit is |
 //! | `reset.rs` | a position moved by hand: `kpipe offsets reset` |
 //! | `sweep.rs` | uploads that nobody will complete, records that nobody will read |
 
 pub mod audit;
 pub mod chain;
 mod claim;
+pub mod find;
 mod keeper;
 pub mod keys;
 pub(crate) mod machine;
 mod probe;
+pub mod progress;
 pub mod record;
 pub mod reset;
 mod sweep;

@@ -9,6 +9,8 @@ use super::*;
 use crate::connector::{OpenRequest, PartitionInspection};
 use crate::env::Random;
 use crate::ledger::audit::{Audit, Audited, audit};
+use crate::ledger::find::{ObjectState, Whereabouts, find};
+use crate::ledger::progress::Progress;
 use crate::ledger::reset::{Target, plan, reset};
 use crate::memory::open_store;
 use crate::position::Position;
@@ -55,6 +57,8 @@ pub(super) fn what(case: &Case, high: i64) -> Audited {
         bucket: "lake".to_owned(),
         outputs: [("lake".to_owned(), (store, BTreeSet::from(["o".to_owned()])))].into(),
         source: vec![inspection(0), inspection(1)],
+        statements: 1,
+        progress: Progress::default(),
     }
 }
 
@@ -170,4 +174,62 @@ fn a_position_is_moved_on_purpose_and_only_then() {
     assert!(kinds.is_empty(), "{kinds:?} {words}");
     assert!(runtime().block_on(plan(&audited, Target::At(Position(301)), &[])).is_err(), "beyond the topic");
     assert!(runtime().block_on(plan(&what(&case, 300), Target::Group, &[])).unwrap().is_empty(), "it stands there");
+}
+
+/// What the ledger of a case says about a position.
+fn whereabouts(case: &Case, wanted: &str) -> Vec<Whereabouts> {
+    let found = runtime().block_on(find(&what(case, 300), &wanted.parse().unwrap())).unwrap();
+    found.into_iter().map(|(_, whereabouts)| whereabouts).collect()
+}
+
+#[test]
+fn every_position_is_found_where_it_is() {
+    let case = ran("find-all");
+    let lines = case.lines();
+    for id in 0..600 {
+        let (partition, at) = (id / 300, id % 300);
+        let found = whereabouts(&case, &format!("orders[{partition}]@{at}"));
+        let [Whereabouts::Committed { files, .. }] = &found[..] else { panic!("{at}: {found:?}") };
+        let is_in = |key: &str| lines[&format!("lake/{key}")].iter().any(|line| id_of(line) == id);
+        assert!(
+            files.iter().all(|file| file.object == ObjectState::Visible) && files.iter().any(|file| is_in(&file.key)),
+            "{at}: {files:?}"
+        );
+        assert!(files.iter().all(|file| !file.is_certain || is_in(&file.key)), "what is certain is true: {at}: {files:?}");
+        assert!(files.len() == 1 || files.iter().all(|file| !file.is_certain), "a certain one is alone: {at}: {files:?}");
+    }
+}
+
+#[test]
+fn what_no_object_holds_has_its_reason() {
+    let case = ran("find-none");
+    let found = whereabouts(&case, "orders[0]@5000");
+    assert!(matches!(found[..], [Whereabouts::NotYet { end: Position(300) }]), "{found:?}");
+    let unknown = runtime().block_on(find(&what(&case, 300), &"orders[7]@1".parse().unwrap())).unwrap_err();
+    assert!(unknown.message.contains("orders[7]") && unknown.help.unwrap().contains("orders[0], orders[1]"), "{}", unknown.message);
+    let gone = keys(&case, false).into_iter().find(|key| key.contains("/orders-0-000000000000-")).unwrap();
+    case.world.remove_object(&gone);
+    let found = whereabouts(&case, "orders[0]@0");
+    let [Whereabouts::Committed { files, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((format!("lake/{}", files[0].key), files[0].object), (gone, ObjectState::Missing));
+    keys(&case, true).iter().for_each(|record| case.world.put_object(record, Bytes::from_static(b"{}")));
+    let found = whereabouts(&case, "orders[0]@0");
+    assert!(matches!(found[..], [Whereabouts::Damaged { .. }]), "{found:?}");
+}
+
+#[test]
+fn a_position_that_was_read_twice_is_in_two_places() {
+    let case = ran("find-twice");
+    runtime().block_on(async {
+        let audited = what(&case, 300);
+        for step in plan(&audited, Target::At(Position(250)), &["orders[0]".to_owned()]).await.unwrap() {
+            reset(&audited, &step, &Random::seeded(1)).await.unwrap();
+        }
+    });
+    assert!(matches!(whereabouts(&case, "orders[0]@260")[..], [Whereabouts::Committed { .. }]), "nothing was read again yet");
+    let mut case = case;
+    case.flush().records = Some(7);
+    case.run();
+    let found = whereabouts(&case, "orders[0]@260");
+    assert!(matches!(found[..], [Whereabouts::Committed { .. }, Whereabouts::Committed { .. }]), "{found:?}");
 }
