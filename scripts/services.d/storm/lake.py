@@ -154,6 +154,8 @@ class Lake:
             elif worker.process and worker.process.returncode not in (0, -signal.SIGKILL, UNREACHABLE):
                 raise worker.failed(f"ended by itself with {worker.process.returncode}")
         worker = self.worker("last")
+        # By the name that the group knows: it need not wait for a session to end.
+        worker.env = self.workers[0].env
         worker.command += ["--until-caught-up"]
         worker.start()
         if not until(lambda: not worker.runs(), 300, 0.1) or worker.process.returncode != 0:

@@ -120,6 +120,7 @@ class Relay:
             if worker.runs():
                 worker.drain()
         last = self.worker("last", self.second)
+        last.env = self.to_files.env
         last.command += ["--until-caught-up"]
         last.start()
         if not until(lambda: not last.runs(), 300, 0.1) or last.process.returncode != 0:
