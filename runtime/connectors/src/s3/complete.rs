@@ -7,6 +7,7 @@
 //! | 412, or 404 for the upload | another's or without a mark, with the same bytes | existed; the upload is given up |
 //! | 412, or 404 for the upload | another's or without a mark, with other bytes | an error for good |
 //! | 404 for the upload | none | an error: the file must be written again |
+//! | 400: its parts are not there | as with 404 for the upload | MinIO, asked again while it still works on a completion whose caller died |
 //! | 409, or 412 | none | asked again for a while, then as above: two completions met and nobody won |
 //! | none, or 5xx | | an error that is tried again; the next answer is one of the above |
 //!
@@ -52,7 +53,7 @@ impl Bucket {
                     self.lose_conditional();
                     continue;
                 }
-                Err((answer @ (Answer::NoUpload | Answer::Exists | Answer::Conflict), _)) => answer,
+                Err((answer @ (Answer::NoUpload | Answer::NoParts | Answer::Exists | Answer::Conflict), _)) => answer,
                 Err((_, error)) => return Err(error),
             };
             match self.settle(key, upload, parts, if_exists).await {

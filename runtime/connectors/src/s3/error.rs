@@ -17,6 +17,8 @@ pub(super) enum Answer {
     NoKey,
     /// The upload is not there: completed or aborted.
     NoUpload,
+    /// The upload is there and its parts are not.
+    NoParts,
     /// `If-None-Match: *` found an object.
     Exists,
     /// Two conditional writes of one key met.
@@ -42,6 +44,7 @@ impl Answer {
             "NoSuchBucket" => Some(Self::NoBucket),
             "NoSuchKey" => Some(Self::NoKey),
             "NoSuchUpload" => Some(Self::NoUpload),
+            "InvalidPart" => Some(Self::NoParts),
             "PreconditionFailed" => Some(Self::Exists),
             "ConditionalRequestConflict" => Some(Self::Conflict),
             "NotImplemented" => Some(Self::NotImplemented),
@@ -141,6 +144,7 @@ impl Call<'_> {
             Answer::BadLogin
             | Answer::NoKey
             | Answer::NoUpload
+            | Answer::NoParts
             | Answer::Exists
             | Answer::Conflict
             | Answer::NotImplemented
@@ -168,6 +172,7 @@ impl Call<'_> {
                 .help("create the bucket, or correct the target of the statement"),
             Answer::NoKey => new(ErrorKind::Missing, said),
             Answer::NoUpload => new(ErrorKind::Missing, "the upload is gone").retry(Retry::Reopen),
+            Answer::NoParts => new(ErrorKind::Missing, "parts of the upload are gone").retry(Retry::Reopen),
             Answer::Exists | Answer::Conflict => new(ErrorKind::Unreachable, said),
             Answer::NotImplemented | Answer::Refused => new(ErrorKind::Invalid, said),
             Answer::NoRight => new(ErrorKind::Denied, &format!("{login} has no right to it ({said})")).help(
@@ -214,6 +219,7 @@ mod tests {
         for (status, code, answer) in [
             (404, Some("NoSuchBucket"), Answer::NoBucket),
             (404, Some("NoSuchUpload"), Answer::NoUpload),
+            (400, Some("InvalidPart"), Answer::NoParts),
             (404, None, Answer::NoKey),
             (403, Some("AccessDenied"), Answer::NoRight),
             (403, Some("RequestTimeTooSkewed"), Answer::Clock),

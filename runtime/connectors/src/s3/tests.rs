@@ -197,6 +197,13 @@ async fn the_answer_decides_what_became_of_an_upload() {
     let cases: Vec<(&str, Vec<Reply>, Completed, Vec<&str>)> = vec![
         ("completed", vec![completed()], Created, vec![ASK]),
         ("an earlier answer was lost", vec![refuse(412, "PreconditionFailed"), head(OURS)], Created, vec![ASK, LOOK]),
+        ("its parts are gone, our object", vec![refuse(400, "InvalidPart"), head(OURS)], Created, vec![ASK, LOOK]),
+        (
+            "its parts are gone, and then the store is done with it",
+            vec![refuse(400, "InvalidPart"), Reply::Answer(404, "", String::new()), refuse(404, "NoSuchUpload"), head(OURS)],
+            Created,
+            vec![ASK, LOOK, ASK, LOOK],
+        ),
         ("used upload, our object", vec![refuse(404, "NoSuchUpload"), head(OURS)], Created, vec![ASK, LOOK]),
         (
             "another's object",
@@ -234,6 +241,15 @@ async fn the_answer_decides_what_became_of_an_upload() {
         assert_eq!(server.complete(IfExists::Keep).await.unwrap(), expected, "{name}");
         assert_eq!(server.seen(), requests, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_without_its_parts_is_gone() {
+    let lost = || [refuse(400, "InvalidPart"), Reply::Answer(404, "", String::new())];
+    let server = Server::start(lost().into_iter().chain(lost()).chain(lost()).collect()).await;
+    let error = server.complete(IfExists::Keep).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Missing, "{error}");
+    assert_eq!(server.seen(), [ASK, LOOK, ASK, LOOK, ASK, LOOK]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,7 +186,11 @@ impl Tail for Files {
     }
 
     fn taken_over(&mut self) -> Result<Vec<(PartitionId, Taken)>, ConnectorError> {
-        self.takeovers.as_mut().map_or_else(|| Ok(Vec::new()), Takeovers::hear)
+        let taken = self.takeovers.as_mut().map_or_else(|| Ok(Vec::new()), Takeovers::hear)?;
+        for (partition, taken) in &taken {
+            taken.until.into_iter().for_each(|until| self.roller.bind(*partition, until));
+        }
+        Ok(taken)
     }
 
     fn accept(&mut self, now: Duration, batch: Incoming<'_>, desk: &mut RejectDesk) -> Result<(), ConnectorError> {

@@ -229,7 +229,7 @@ impl Task {
     /// Starts the partitions that the tail took over.
     fn begin(&mut self) -> Result<(), ConnectorError> {
         let (mut names, mut news) = (Vec::new(), Vec::new());
-        for (id, Taken { start, differs, is_news }) in self.tail.taken_over()? {
+        for (id, Taken { start, until: _, differs, is_news }) in self.tail.taken_over()? {
             self.partitions.begin(id, start);
             self.checkpoint.assign(id, start);
             self.source.start(id, start)?;

@@ -304,23 +304,29 @@ fn follow(
     }
     let (Some(first), Some(head)) = (chain.first(), chain.last()) else { return };
     check_group(audited, scope, head.end, audit);
-    let published = head.completed_through;
-    let count = |what: fn(&FileEntry) -> u64| chain.iter().flat_map(|record| &record.files).map(what).sum();
+    let (published, undone, end) = (head.completed_through, head.undone, head.end);
+    // A set that was undone names its files a second time: the later record counts.
+    let mut named: BTreeMap<(&str, &str), (RecordNumber, &FileEntry)> = BTreeMap::new();
+    for record in &chain {
+        named.extend(record.files.iter().map(|file| ((&*file.bucket, &*file.key), (record.n, file))));
+    }
+    let count = |what: fn(&FileEntry) -> u64| named.values().map(|(_, file)| what(file)).sum();
     audit.partitions.push(PartitionAudit {
         scope: Arc::clone(scope),
         oldest,
         newest,
         start: first.start,
-        end: head.end,
+        end,
         files: count(|_| 1),
         records: count(|file| file.records),
         bytes: count(|file| file.bytes),
         unpublished: 0,
     });
-    for record in chain {
-        let is_published = record.n <= published;
-        files.extend(record.files.into_iter().map(|file| Committed { scope: Arc::clone(scope), n: record.n, is_published, file }));
-    }
+    let committed = named.into_values().map(|(n, file)| {
+        let is_published = n <= published && undone.is_none_or(|undone| n != undone.n);
+        Committed { scope: Arc::clone(scope), n, is_published, file: file.clone() }
+    });
+    files.extend(committed);
 }
 
 fn check_group(audited: &Audited, scope: &Arc<Scope>, end: Position, audit: &mut Audit) {

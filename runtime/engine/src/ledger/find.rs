@@ -150,7 +150,7 @@ async fn in_chain(audited: &Audited, store: &dyn FileStore, chain: &Chain, wante
     for record in records.iter().filter(|record| record.start <= wanted.at && wanted.at < record.end) {
         found.push(match record.kind {
             Kind::Reset => Whereabouts::Skipped { n: record.n },
-            Kind::Commit | Kind::Fence => {
+            Kind::Commit | Kind::Fence | Kind::Undo => {
                 Whereabouts::Committed { n: record.n, files: holders(audited, record, wanted.at, record.n <= completed).await? }
             }
         });

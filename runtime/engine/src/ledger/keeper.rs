@@ -12,7 +12,7 @@ use super::claim::claim;
 use super::keys::Scope;
 use super::machine::{Answer, Ask, Machine, MachineError, Step};
 use super::probe::{Conditional, probe, refusal};
-use super::record::{FileEntry, Kind, Marks, Record, RecordError, RecordNumber};
+use super::record::{FileEntry, Marks, Record, RecordError, RecordNumber, Undone};
 use super::sweep;
 use crate::connector::{Assigned, FileStore, IfExists};
 use crate::error::{ConnectorError, ErrorKind, Retry};
@@ -66,6 +66,8 @@ pub(crate) struct Taken {
     pub(crate) start: Position,
     /// Where the source says that it stands, if that is another place.
     pub(crate) differs: Option<Position>,
+    /// A set that was undone has to end there again.
+    pub(crate) until: Option<Position>,
     /// The source is to hear where it stands: perhaps its last owner died before it could say so, and no record may come for long.
     pub(crate) is_news: bool,
 }
@@ -139,7 +141,7 @@ impl Keeper {
         for Held { scope, head, .. } in &held {
             let key = scope.key(head.n);
             // A commit may have come since: then there is no fence to compare with, and the next owner sweeps.
-            let is_fence = head.kind == Kind::Fence;
+            let is_fence = head.is_takeover();
             #[cfg(test)]
             let is_fence = is_fence || is_planted(PlantedBug::NoFence);
             if let Some(stat) = self.retries.run(fence, || self.place.store.stat(&key)).await?.filter(|_| is_fence) {
@@ -173,10 +175,18 @@ impl Keeper {
         if self.retries.env.clock.monotonic().saturating_sub(seen) > LEDGER_LOOK_EVERY {
             self.look(&scope, &head, fence).await?;
         }
+        let files = match head.undone {
+            Some(undone) => self.once_more(&scope, undone, delta, files, fence).await?,
+            None => files,
+        };
         let marks = self.marks(&owner, head.n, reason);
         let (machine, first) = Machine::commit(&head, delta, files, marks).map_err(|error| self.failed(&scope, error))?;
         let head = match self.run(&scope, fence, machine, first).await {
             Ok(head) => head,
+            // It counts. Whoever takes the partition over next, likely this worker, undoes it.
+            Err(Ended::Protocol(error @ MachineError::Lost { .. })) => {
+                return Err(NotCommitted::Unknown(self.failed(&scope, error).retry(Retry::Reopen)));
+            }
             Err(Ended::Protocol(error @ MachineError::Fenced { .. })) => return Err(NotCommitted::Never(self.failed(&scope, error))),
             Err(ended) => return Err(NotCommitted::Unknown(self.said(&scope, ended))),
         };
@@ -190,6 +200,40 @@ impl Keeper {
             tracing::warn!(%error, %scope, "old ledger records are still there");
         }
         Ok(())
+    }
+
+    /// Of the files of a set that was undone and is written again, those that are not visible. The uploads of the others are given up.
+    async fn once_more(
+        &self,
+        scope: &Scope,
+        undone: Undone,
+        delta: Delta,
+        files: Vec<FileEntry>,
+        fence: &Fence,
+    ) -> Result<Vec<FileEntry>, ConnectorError> {
+        let before = self.read(scope, undone.n, fence).await?.ok_or_else(|| self.failed(scope, MachineError::Missing(undone.n)))?;
+        let is_named = |file: &FileEntry, by: &[FileEntry]| by.iter().any(|other| (&other.bucket, &other.key) == (&file.bucket, &file.key));
+        let mut is_same = delta.end == undone.end && before.files.iter().all(|file| is_named(file, &files));
+        let mut wanted = Vec::with_capacity(files.len());
+        for file in files {
+            let Some(store) = self.place.buckets.get(&file.bucket) else { continue };
+            match self.retries.run(fence, || store.stat(&file.key)).await? {
+                None => {
+                    is_same &= is_named(&file, &before.files);
+                    wanted.push(file);
+                }
+                Some(_) => self.retries.run(fence, || store.abort(&file.key, &file.upload)).await?,
+            }
+        }
+        if !is_same {
+            let message = format!(
+                "{scope}: prepared files of record {} of the ledger are gone, and positions {} to {} give other files now",
+                undone.n, before.start, before.end
+            );
+            let help = "the topic was compacted, or records are decoded differently: `kpipe verify` names the files that are missing";
+            return Err(ConnectorError::new(ErrorKind::Fenced, message).help(help));
+        }
+        Ok(wanted)
     }
 
     /// A partition is not this task's any more.
@@ -229,16 +273,16 @@ impl Keeper {
                     self.retries.run(fence, || self.place.store.put(&key, bytes.clone())).await?;
                     return Ok(Answer::Written(crate::connector::Created::New));
                 }
-                let is_fence = record.kind == Kind::Fence;
+                let is_fence = record.is_takeover();
                 kill_point(if is_fence { "ledger.fence.before" } else { "ledger.record.before" });
                 let created = self.retries.run(fence, || self.place.store.create(&key, bytes.clone())).await?;
                 kill_point(if is_fence { "ledger.fence.written" } else { "ledger.record.written" });
                 Answer::Written(created)
             }
             Ask::Publish(record) => {
-                self.publish(scope, &record, fence).await?;
+                let lost = self.publish(scope, &record, fence).await?;
                 kill_point("ledger.set.visible");
-                Answer::Published
+                lost.map_or(Answer::Published, |file| Answer::Lost(Box::new(file)))
             }
         })
     }
@@ -263,13 +307,15 @@ impl Keeper {
         bytes.map(|bytes| Record::from_bytes(n, &bytes)).transpose().map_err(|error| self.unreadable(scope, n, &error))
     }
 
-    /// Completes the uploads of a record that is written.
-    async fn publish(&self, scope: &Scope, record: &Record, fence: &Fence) -> Result<(), ConnectorError> {
+    /// Completes the uploads of a record that is written. Comes back with one of those that are gone.
+    async fn publish(&self, scope: &Scope, record: &Record, fence: &Fence) -> Result<Option<FileEntry>, ConnectorError> {
         let calls: Vec<_> = record.files.iter().map(|file| self.publish_file(scope, record, file, fence)).collect();
-        stream::iter(calls).buffer_unordered(FILES_IN_FLIGHT_MAX).try_collect::<Vec<()>>().await.map(drop)
+        let visible: Vec<bool> = stream::iter(calls).buffered(FILES_IN_FLIGHT_MAX).try_collect().await?;
+        Ok(record.files.iter().zip(visible).find(|(_, is_visible)| !is_visible).map(|(file, _)| file.clone()))
     }
 
-    async fn publish_file(&self, scope: &Scope, record: &Record, file: &FileEntry, fence: &Fence) -> Result<(), ConnectorError> {
+    /// False if the upload is gone and left no object.
+    async fn publish_file(&self, scope: &Scope, record: &Record, file: &FileEntry, fence: &Fence) -> Result<bool, ConnectorError> {
         let Some(store) = self.place.buckets.get(&file.bucket) else {
             let message =
                 format!("{scope}: record {} of the ledger names bucket \"{}\", which no statement writes to", record.n, file.bucket);
@@ -279,30 +325,20 @@ impl Keeper {
         #[cfg(test)]
         if is_planted(PlantedBug::PublishGivesUp) {
             let _given_up = store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep).await;
-            return Ok(());
+            return Ok(true);
         }
         let completed = self.retries.run(fence, || store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep)).await;
         #[cfg(test)]
         let completed = match completed {
-            Err(error) if error.kind == ErrorKind::Missing && is_planted(PlantedBug::GoneIsPublished) => return Ok(()),
+            Err(error) if error.kind == ErrorKind::Missing && is_planted(PlantedBug::GoneIsPublished) => return Ok(true),
             completed => completed,
         };
         kill_point("ledger.file.completed");
         match completed {
-            Ok(_) => Ok(()),
-            // Trying again cannot bring it back: it has to be said.
+            Ok(_) => Ok(true),
             Err(error) if error.kind == ErrorKind::Missing => {
-                let FileEntry { key, first, last, .. } = file;
-                let message = format!(
-                    "{scope}: the upload of {key} (positions {first} to {last}), which record {} of the ledger committed, was removed before it was \
-                     completed: {error}",
-                    record.n
-                );
-                let help = format!(
-                    "`kpipe offsets reset --to {first} --only '{scope}'` reads from there again; look for a lifecycle rule that aborts uploads after \
-                     less than a week"
-                );
-                Err(ConnectorError::new(ErrorKind::Fenced, message).help(help))
+                tracing::warn!(%error, %scope, record = %record.n, key = file.key, "a file that counts was removed before it was visible");
+                Ok(false)
             }
             Err(error) => Err(error),
         }
@@ -395,6 +431,14 @@ impl Keeper {
             // The group decides who has it: this worker joins again, and takes it over if it is its own.
             MachineError::Fenced { .. } => ConnectorError::new(ErrorKind::Fenced, message).retry(Retry::Reopen),
             MachineError::Overlap { .. } | MachineError::OutOfTurn => ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen),
+            MachineError::Lost { ref file, .. } => {
+                let help = format!(
+                    "`kpipe offsets reset --to {} --only '{scope}'` reads from there again; look for a lifecycle rule that aborts uploads after \
+                     less than a week",
+                    file.first
+                );
+                ConnectorError::new(ErrorKind::Fenced, message).help(help)
+            }
             MachineError::Missing(_) | MachineError::Broken { .. } => ConnectorError::new(ErrorKind::Fenced, message)
                 .help("somebody changed the ledger by hand: `kpipe verify` says what is there and what is missing"),
         }
@@ -421,6 +465,7 @@ fn taken(place: &Place, scope: &Scope, head: &Record, committed: Option<Position
         }
         committed => Ok(Taken {
             start: head.end,
+            until: head.undone.map(|undone| undone.end),
             differs: committed.filter(|committed| *committed != head.end),
             is_news: committed != Some(head.end),
         }),

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | acquire | the newest record by listing, then the ones behind it by name, for a listing may be stale | there is none |
 //! | | every record since the last one that says what is visible: read, its files completed | the newest is done |
+//! | | a prepared file is gone: the newest set is undone by the next record, which is a fence too, and is read again | that is there |
 //! | | a fence is written as the next record | it is there; whoever else wrote that number was first: read it, complete it, again |
 //! | commit | the set is written as the next record: **this is the point at which it counts** | there it is, or another's: fenced |
 //! | | its files are completed | they are visible |
@@ -46,6 +47,8 @@ pub(crate) enum Answer {
     Written(Created),
     /// To [`Ask::Publish`].
     Published,
+    /// To [`Ask::Publish`]: a file that went before it was visible. The others are visible.
+    Lost(Box<FileEntry>),
 }
 
 /// What to do now.
@@ -80,6 +83,17 @@ pub(crate) enum MachineError {
         start: Position,
         /// Where the earlier one ends.
         end: Position,
+    },
+    /// Prepared files went before they were visible.
+    #[error(
+        "the upload of {} (positions {} to {}), which record {n} of the ledger committed, was removed before it was completed",
+        file.key, file.first, file.last
+    )]
+    Lost {
+        /// The record that names it.
+        n: RecordNumber,
+        /// The first of them.
+        file: Box<FileEntry>,
     },
     /// A set that counts already.
     #[error("positions {delta:?} overlap what the ledger holds up to {end}")]
@@ -127,7 +141,8 @@ enum State {
         taking: Arc<Taking>,
         head: Arc<Record>,
         next: RecordNumber,
-        publishing: bool,
+        /// The record whose files are being completed.
+        publishing: Option<Arc<Record>>,
     },
     /// The next record is written.
     Write {
@@ -193,12 +208,15 @@ impl Machine {
                 let next = head.completed_through.next();
                 Ok(self.recover(taking, head, next))
             }
-            (State::Recover { taking, head, next, publishing: false }, Answer::Record(Some(record))) => {
-                self.state = State::Recover { taking, head, next, publishing: true };
+            (State::Recover { taking, head, next, publishing: None }, Answer::Record(Some(record))) => {
+                self.state = State::Recover { taking, head, next, publishing: Some(Arc::clone(&record)) };
                 Ok(Step::Ask(Ask::Publish(record)))
             }
-            (State::Recover { next, publishing: false, .. }, Answer::Record(None)) => Err(MachineError::Missing(next)),
-            (State::Recover { taking, head, next, publishing: true }, Answer::Published) => Ok(self.recover(taking, head, next.next())),
+            (State::Recover { next, publishing: None, .. }, Answer::Record(None)) => Err(MachineError::Missing(next)),
+            (State::Recover { taking, head, next, publishing: Some(_) }, Answer::Published) => Ok(self.recover(taking, head, next.next())),
+            (State::Recover { taking, head, next: _, publishing: Some(record) }, Answer::Lost(file)) => {
+                self.undo(taking, head, &record, file)
+            }
             (State::Write { taking: _, head: _, record }, Answer::Written(Created::New)) => Ok(self.written(record)),
             (State::Write { taking, head, record }, Answer::Written(Created::Exists)) => {
                 #[cfg(test)]
@@ -217,6 +235,7 @@ impl Machine {
                 Ok(Step::Ask(Ask::Write(again)))
             }
             (State::Publish { record }, Answer::Published) => Ok(Step::Done(record)),
+            (State::Publish { record }, Answer::Lost(file)) => Err(MachineError::Lost { n: record.n, file }),
             _ => Err(MachineError::OutOfTurn),
         }
     }
@@ -240,10 +259,10 @@ impl Machine {
                 return self.fence(taking, Some(head));
             }
             let record = Arc::clone(&head);
-            self.state = State::Recover { taking, head, next, publishing: true };
+            self.state = State::Recover { taking, head, next, publishing: Some(Arc::clone(&record)) };
             return Step::Ask(Ask::Publish(record));
         }
-        self.state = State::Recover { taking, head, next, publishing: false };
+        self.state = State::Recover { taking, head, next, publishing: None };
         Step::Ask(Ask::Read(next))
     }
 
@@ -262,6 +281,19 @@ impl Machine {
         let record = Arc::new(Record::after(head.as_deref(), Kind::Fence, end, marks));
         self.state = State::Write { taking: Some(taking), head, record: Arc::clone(&record) };
         Step::Ask(Ask::Write(record))
+    }
+
+    /// The set of a record is taken back, as long as it is the newest and the same plan would make the same files of it.
+    fn undo(&mut self, taking: Arc<Taking>, head: Arc<Record>, record: &Record, file: Box<FileEntry>) -> Result<Step, MachineError> {
+        let is_newest = head.end == record.end && head.undone.is_none();
+        if !is_newest || record.plan != taking.marks.plan || record.kind != Kind::Commit {
+            return Err(MachineError::Lost { n: record.n, file });
+        }
+        let mut marks = taking.marks.clone();
+        marks.completed_through = head.n;
+        let record = Arc::new(record.undo(&head, marks));
+        self.state = State::Write { taking: Some(taking), head: Some(head), record: Arc::clone(&record) };
+        Ok(Step::Ask(Ask::Write(record)))
     }
 
     fn written(&mut self, record: Arc<Record>) -> Step {

@@ -49,6 +49,8 @@ pub enum Kind {
     Commit,
     /// Somebody moved the position by hand.
     Reset,
+    /// Prepared files of the newest set went before they were visible: its positions are read again.
+    Undo,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Fence => "fence",
             Self::Commit => "commit",
             Self::Reset => "reset",
+            Self::Undo => "undo",
         }
     }
 }
@@ -89,11 +92,24 @@ pub struct Record {
     pub reason: String,
     /// The plan that it was written with, as a hash.
     pub plan: String,
+    /// The set that was taken back. Stands in every record until it counts again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Undone>,
     /// The first digits of the SHA-256 of all the rest: whoever edits a record by hand is found out.
     pub sum: String,
     /// The files that count from here on. Their uploads are prepared; whoever reads this completes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileEntry>,
+}
+
+/// A set some of whose prepared files went before they were visible. It is read again up to the same position: then its files get the names
+/// that they had, and those that are visible are not written again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// The record that committed it.
+    pub n: RecordNumber,
+    /// Where it ended, and has to end again.
+    pub end: Position,
 }
 
 /// A file of a record.
@@ -161,15 +177,49 @@ impl Record {
     pub fn after(head: Option<&Self>, kind: Kind, end: Position, marks: Marks) -> Self {
         let Marks { owner, nonce, plan, reason, completed_through } = marks;
         let (n, start) = head.map_or((RecordNumber(1), end), |head| (head.n.next(), head.end));
-        Self { v: VERSION, n, kind, owner, nonce, start, end, completed_through, reason, plan, sum: String::new(), files: Vec::new() }
+        let undone = match kind {
+            Kind::Fence => head.and_then(|head| head.undone),
+            Kind::Commit | Kind::Reset | Kind::Undo => None,
+        };
+        Self {
+            v: VERSION,
+            n,
+            kind,
+            owner,
+            nonce,
+            start,
+            end,
+            completed_through,
+            reason,
+            plan,
+            undone,
+            sum: String::new(),
+            files: Vec::new(),
+        }
     }
 
-    /// Nothing was committed since somebody moved the position by hand.
+    /// The record that takes back this one, whose set is the newest: what it covers is read again.
+    #[must_use]
+    pub fn undo(&self, head: &Self, marks: Marks) -> Self {
+        let undone = Some(Undone { n: self.n, end: self.end });
+        Self { undone, ..Self::after(Some(head), Kind::Undo, self.start, marks) }
+    }
+
+    /// Whoever had the partition before can write nothing any more.
+    #[must_use]
+    pub fn is_takeover(&self) -> bool {
+        match self.kind {
+            Kind::Fence | Kind::Undo => true,
+            Kind::Commit | Kind::Reset => false,
+        }
+    }
+
+    /// Nothing was committed since the position was moved back, or by hand.
     #[must_use]
     pub fn is_reset(&self) -> bool {
         match self.kind {
-            Kind::Reset => true,
-            Kind::Fence => self.reason == RESET,
+            Kind::Reset | Kind::Undo => true,
+            Kind::Fence => self.reason == RESET || self.undone.is_some(),
             Kind::Commit => false,
         }
     }
@@ -213,7 +263,7 @@ impl Record {
         if std::mem::take(&mut record.sum) != record.own_sum()? {
             return Err(RecordError::Edited);
         }
-        if record.end < record.start && record.kind != Kind::Reset {
+        if record.end < record.start && !matches!(record.kind, Kind::Reset | Kind::Undo) {
             return Err(RecordError::Backwards { start: record.start, end: record.end });
         }
         Ok(record)

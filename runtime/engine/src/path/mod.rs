@@ -235,12 +235,14 @@ pub enum RollReason {
     Files,
     /// The pipeline stops and drains, or has caught up.
     Stop,
+    /// Prepared files of a set were removed: it is written again as it was.
+    Undone,
 }
 
 impl RollReason {
     /// All of them, for metrics.
-    pub const ALL: [Self; 8] =
-        [Self::Records, Self::Bytes, Self::Interval, Self::Idle, Self::Schedule, Self::Memory, Self::Files, Self::Stop];
+    pub const ALL: [Self; 9] =
+        [Self::Records, Self::Bytes, Self::Interval, Self::Idle, Self::Schedule, Self::Memory, Self::Files, Self::Stop, Self::Undone];
 
     /// The word for people, logs and metrics.
     #[must_use]
@@ -254,6 +256,7 @@ impl RollReason {
             Self::Memory => "memory",
             Self::Files => "files",
             Self::Stop => "stop",
+            Self::Undone => "undone",
         }
     }
 }

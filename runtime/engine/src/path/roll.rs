@@ -65,13 +65,20 @@ pub(crate) struct Roller {
     grid: Option<Grid>,
     sees_times: bool,
     sets: BTreeMap<PartitionId, OpenSet>,
+    /// Where the next set of a partition has to end, whatever it holds then.
+    bounds: BTreeMap<PartitionId, Position>,
 }
 
 impl Roller {
     /// `sees_times`: the names of files hold times, so that each record's time is looked at.
     pub(crate) fn new(flush: Flush, sees_times: bool) -> Result<Self, StageError> {
         let grid = flush.schedule.as_ref().map(Grid::new).transpose()?;
-        Ok(Self { flush, grid, sees_times, sets: BTreeMap::new() })
+        Ok(Self { flush, grid, sees_times, sets: BTreeMap::new(), bounds: BTreeMap::new() })
+    }
+
+    /// The next set of a partition ends there and nowhere else: one that has to close before is forgotten.
+    pub(crate) fn bind(&mut self, partition: PartitionId, end: Position) {
+        self.bounds.insert(partition, end);
     }
 
     /// Appends a batch. Where the limit of records falls into it, it is cut exactly there: the sets that became full come back. A set
@@ -86,16 +93,20 @@ impl Roller {
         let counted = counted_rows(&batch.routes);
         let slot_end_ms = self.slot_end_ms(now);
         let mut closed = Vec::new();
-        if self.sets.get(&batch.partition).is_some_and(|set| set.slot_end_ms != slot_end_ms) {
+        if self.sets.get(&batch.partition).is_some_and(|set| set.slot_end_ms != slot_end_ms) && !self.bounds.contains_key(&batch.partition)
+        {
             closed.extend(self.close(batch.partition, RollReason::Schedule)?);
         }
         let (mut from, mut start) = (0_usize, batch.delta.start);
         loop {
+            let bound = self.bounds.get(&batch.partition).copied();
+            let target = bound.map_or(batch.delta.end, |bound| bound.min(batch.delta.end));
+            let fits = counted.partition_point(|row| raw.records.position(*row as usize) < target);
             let set = self.sets.entry(batch.partition).or_insert_with(|| OpenSet::new(start, now.monotonic, slot_end_ms, self.sees_times));
-            let room = self.flush.records.map_or(usize::MAX, |records_max| as_usize(records_max.saturating_sub(set.records).max(1)));
-            let to = counted.len().min(from.saturating_add(room).min(from.saturating_add(set.rows_for_files(&batch.routes))));
-            let is_last = to == counted.len();
-            let end = if is_last { batch.delta.end } else { raw.records.position(counted[to - 1] as usize + 1) };
+            let records_max = self.flush.records.filter(|_| bound.is_none());
+            let room = records_max.map_or(usize::MAX, |records_max| as_usize(records_max.saturating_sub(set.records).max(1)));
+            let to = fits.min(from.saturating_add(room).min(from.saturating_add(set.rows_for_files(&batch.routes))));
+            let end = if to == fits { target } else { raw.records.position(counted[to - 1] as usize + 1) };
             if to > from {
                 let rows = counted[from]..counted[to - 1] + 1;
                 set.append(raw, &batch.routes, rows, files)?;
@@ -106,10 +117,15 @@ impl Roller {
             if !raw.records.is_empty() {
                 set.last_at = now.monotonic;
             }
-            if let Some(reason) = set.full(&self.flush) {
+            let due = match bound {
+                Some(bound) => (end >= bound).then_some(RollReason::Undone),
+                None => set.full(&self.flush),
+            };
+            if let Some(reason) = due {
+                self.bounds.remove(&batch.partition);
                 closed.extend(self.close(batch.partition, reason)?);
             }
-            if is_last {
+            if to == fits && target == batch.delta.end {
                 return Ok(closed);
             }
             (from, start) = (to, end);
@@ -120,7 +136,7 @@ impl Roller {
     pub(crate) fn due(&mut self, now: Moment) -> Result<Vec<ClosedSet>, StageError> {
         let slot_end_ms = self.slot_end_ms(now);
         let reason = |set: &OpenSet| set.due(&self.flush, now.monotonic, slot_end_ms);
-        let due: Vec<_> = self.sets.iter().filter_map(|(id, set)| reason(set).map(|reason| (*id, reason))).collect();
+        let due: Vec<_> = self.free().filter_map(|(id, set)| reason(set).map(|reason| (id, reason))).collect();
         let mut closed = Vec::new();
         for (partition, reason) in due {
             closed.extend(self.close(partition, reason)?);
@@ -130,7 +146,12 @@ impl Roller {
 
     /// When something will be due if no record comes.
     pub(crate) fn next_due(&self, now: Moment) -> Option<Duration> {
-        self.sets.values().filter_map(|set| set.next_due(&self.flush, now)).min()
+        self.free().filter_map(|(_, set)| set.next_due(&self.flush, now)).min()
+    }
+
+    /// Sets that may close anywhere.
+    fn free(&self) -> impl Iterator<Item = (PartitionId, &OpenSet)> {
+        self.sets.iter().map(|(id, set)| (*id, set)).filter(|(id, _)| !self.bounds.contains_key(id))
     }
 
     /// Where the slot of the schedule ends in which the clock is; it is another one also where somebody set the clock back.
@@ -140,7 +161,7 @@ impl Roller {
 
     /// Closes the set of a partition, if there is one.
     pub(crate) fn close(&mut self, partition: PartitionId, reason: RollReason) -> Result<Option<ClosedSet>, StageError> {
-        let Some(set) = self.sets.remove(&partition) else { return Ok(None) };
+        let Some(set) = self.sets.remove(&partition).filter(|_| !self.bounds.contains_key(&partition)) else { return Ok(None) };
         let OpenSet { delta, files, records: _, first_at: _, last_at: _, slot_end_ms: _, held_bytes: _, file_bytes: _, sees_times: _ } =
             set;
         let mut closed = files.into_iter().map(|(key, file)| file.finish(key)).collect::<Result<Vec<_>, _>>()?;
@@ -160,12 +181,13 @@ impl Roller {
 
     /// Closes the set that holds most memory.
     pub(crate) fn close_largest(&mut self) -> Result<Option<ClosedSet>, StageError> {
-        let largest = self.sets.iter().max_by_key(|(id, set)| (set.held_bytes, Reverse(**id))).map(|(id, _)| *id);
+        let largest = self.free().max_by_key(|(id, set)| (set.held_bytes, Reverse(*id))).map(|(id, _)| id);
         largest.map_or(Ok(None), |partition| self.close(partition, RollReason::Memory))
     }
 
     /// Forgets the open files of a partition.
     pub(crate) fn discard(&mut self, partition: PartitionId) {
+        self.bounds.remove(&partition);
         self.sets.remove(&partition);
     }
 

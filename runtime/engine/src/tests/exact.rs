@@ -9,6 +9,7 @@ use super::crashes::{fill, visible};
 use super::*;
 use crate::env::Random;
 use crate::error::{ConnectorError, ErrorKind};
+use crate::ledger::audit::audit;
 use crate::ledger::reset::{Target, plan, reset};
 use crate::memory::{Fault, Op, What, When};
 use crate::position::Position;
@@ -144,6 +145,42 @@ fn a_group_ahead_of_its_ledger_is_said() {
 }
 
 #[test]
+fn uploads_that_somebody_removed_are_made_again() {
+    let mut undone = 0;
+    for seed in 0..40 {
+        let mut case = ledger_case(&format!("exact-again-{seed}"), seed);
+        let good = fill(&mut case);
+        let random = Random::seeded(seed);
+        let mut seen: BTreeMap<String, Bytes> = BTreeMap::new();
+        // Between two completions of a set: some of its files are visible, the others go.
+        for round in 0..3 {
+            case.world.fault(Fault { op: Op::Complete, when: When::Nth(1 + random.below(7)), what: What::Crash });
+            if round == 1 {
+                case.world.crash_at_call(1 + random.below(60), random.below(2) == 0);
+            }
+            let ran = case.run();
+            assert!(!ran.timed_out, "seed {seed}");
+            if ran.error().is_some_and(|error| error.message != "memory: the process crashed") {
+                panic!("seed {seed}: {:?}", ran.error());
+            }
+            case.world.abort_uploads();
+            seen.extend(data(&case));
+        }
+        case.world.crash_at_call(u64::MAX / 2, false);
+        let ran = case.run();
+        let ran = if ran.error().is_some() { case.run() } else { ran };
+        assert!(!ran.timed_out && ran.error().is_none(), "seed {seed}: {:?}", ran.error());
+        assert_exact(&case, &good, seed);
+        let after = data(&case);
+        assert!(seen.iter().all(|(key, bytes)| after.get(key) == Some(bytes)), "seed {seed}: an object changed or went");
+        let found = runtime().block_on(audit(&what(&case, 1_000))).unwrap();
+        assert!(found.findings.is_empty(), "seed {seed}: {:?}", found.findings);
+        undone += case.world.objects().values().filter(|bytes| bytes.windows(13).any(|text| text == b"\"kind\":\"undo\"")).count();
+    }
+    assert!(undone > 10, "only {undone} sets were undone");
+}
+
+#[test]
 fn an_upload_that_somebody_removed_is_said_and_nothing_is_skipped() {
     let mut case = ledger_case("exact-removed", 3);
     let good = fill(&mut case);
@@ -151,6 +188,8 @@ fn an_upload_that_somebody_removed_is_said_and_nothing_is_skipped() {
     case.world.fault(Fault { op: Op::Complete, when: When::Nth(1), what: What::Crash });
     assert!(case.run().error().is_some());
     case.world.abort_uploads();
+    // With another plan the same files cannot be made again.
+    case.flush().records = Some(77);
     let ran = case.run();
     let error = ran.error().expect("a committed file cannot be completed");
     assert_eq!(error.kind, ErrorKind::Fenced);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::record::Undone;
 use super::super::testing::{commit, entry, fence};
 use super::*;
 use crate::env::Random;
@@ -15,6 +16,8 @@ struct Store {
     visible: BTreeSet<String>,
     /// A listing shows nothing newer.
     stale: Option<u64>,
+    /// Files whose uploads are gone.
+    gone: BTreeSet<String>,
 }
 
 impl Store {
@@ -35,8 +38,9 @@ impl Store {
                 Answer::Written(if is_there { Created::Exists } else { Created::New })
             }
             Ask::Publish(record) => {
-                self.visible.extend(record.files.iter().map(|file| file.key.clone()));
-                Answer::Published
+                let (gone, there): (Vec<_>, Vec<_>) = record.files.iter().partition(|file| self.gone.contains(&file.key));
+                self.visible.extend(there.into_iter().map(|file| file.key.clone()));
+                gone.first().map_or(Answer::Published, |file| Answer::Lost(Box::new(FileEntry::clone(file))))
             }
         }
     }
@@ -93,6 +97,45 @@ fn taking_over_completes_what_was_committed_and_fences() {
     store.records.remove(&4);
     let (_, asked) = store.run(Machine::acquire(Position(0), marks("b")));
     assert_eq!(asked, ["newest", "read 3", "read 4", "read 2", "publish 2", "publish 3", "write fence 4"]);
+}
+
+#[test]
+fn a_set_that_lost_a_file_is_undone() {
+    let of_plan = |plan: &str| Record { plan: plan.into(), ..with_file(with_file(commit(2, 0, 50))) };
+    let mut of_two = of_plan("p");
+    of_two.files[1] = entry("gone", 3, 49);
+    let mut store = Store::with(&[fence(1, 0), of_two]);
+    store.gone.insert("gone".to_owned());
+    let (head, asked) = store.run(Machine::acquire(Position(0), marks("a")));
+    assert_eq!(asked, ["newest", "read 2", "read 3", "publish 2", "write undo 3"]);
+    let head = head.unwrap();
+    let undone = Some(Undone { n: RecordNumber(2), end: Position(50) });
+    assert_eq!((head.start, head.end, head.undone, head.completed_through), (Position(50), Position(0), undone, RecordNumber(2)));
+    assert!(store.visible.contains("file-2"), "what is there is visible");
+    // Whoever takes it over before it counts again knows of it, and does not undo it twice.
+    let (head, asked) = store.run(Machine::acquire(Position(0), marks("b")));
+    assert_eq!(asked, ["newest", "read 3", "read 4", "write fence 4"]);
+    let head = head.unwrap();
+    assert!(head.undone == undone && head.is_reset() && head.end == Position(0));
+    // It counts again: that is over.
+    let (head, _) = store.run(Machine::commit(&head, Delta::new(Position(0), Position(50)), Vec::new(), marks("c")).unwrap());
+    assert!(head.as_ref().unwrap().undone.is_none() && !head.unwrap().is_reset());
+
+    // Another plan would make other files of it.
+    let mut store = Store::with(&[fence(1, 0), of_plan("before")]);
+    store.gone.insert("file-2".to_owned());
+    let (error, asked) = store.run(Machine::acquire(Position(0), marks("a")));
+    assert!(matches!(error.unwrap_err(), MachineError::Lost { n: RecordNumber(2), .. }));
+    assert_eq!(asked.last().unwrap(), "publish 2");
+}
+
+#[test]
+fn who_loses_a_file_of_an_own_commit_stops() {
+    let mut store = Store::with(&[fence(1, 0)]);
+    store.gone.insert("f".to_owned());
+    let run = Machine::commit(&Arc::new(fence(1, 0)), Delta::new(Position(0), Position(9)), vec![entry("f", 0, 8)], marks("a")).unwrap();
+    assert!(matches!(store.run(run).0.unwrap_err(), MachineError::Lost { n: RecordNumber(2), .. }));
+    assert!(store.records.contains_key(&2), "it counts");
 }
 
 #[test]

@@ -326,3 +326,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_set_that_is_written_again_ends_where_it_ended() {
+    // Limits that would close it long before: records, bytes, time, memory, a stop.
+    let mut roller = roller(Some(3), 5);
+    roller.bind(PartitionId(0), Position(27));
+    let mut closed = Vec::new();
+    for (from, to) in [(0, 10), (10, 20)] {
+        let raw = raw(0, from, to);
+        closed.extend(roller.append(at(0), &raw, &part(&raw, 2), &OpenDigits).unwrap());
+        closed.extend(roller.due(at(3_600)).unwrap());
+        closed.extend(roller.close_largest().unwrap());
+    }
+    assert!(closed.is_empty() && roller.next_due(at(0)).is_none());
+    let raw = raw(0, 20, 40);
+    let closed = roller.append(at(0), &raw, &part(&raw, 2), &OpenDigits).unwrap();
+    let ends: Vec<_> = closed.iter().map(|set| (set.delta.start.0, set.delta.end.0, set.reason)).collect();
+    assert_eq!(ends[0], (0, 27, RollReason::Undone));
+    assert_eq!(closed[0].files.iter().map(|file| file.records).sum::<u64>(), 2 * 24, "all rows but 3, 13 and 23, of both routes");
+    assert!(ends[1..].iter().all(|(.., reason)| *reason != RollReason::Undone) && ends.len() > 3, "{ends:?}");
+    assert!(ends.windows(2).all(|pair| pair[0].1 == pair[1].0), "the rest goes on as always: {ends:?}");
+}
+
+#[test]
+fn a_set_that_is_written_again_may_end_where_there_is_no_row() {
+    for (bound, batches) in [(23, vec![(0, 23), (23, 30)]), (24, vec![(0, 24)]), (13, vec![(0, 30)]), (14, vec![(0, 13), (13, 30)])] {
+        let mut roller = roller(None, 1 << 20);
+        roller.bind(PartitionId(0), Position(bound));
+        let mut closed = Vec::new();
+        for (from, to) in batches {
+            let raw = raw(0, from, to);
+            closed.extend(roller.append(at(0), &raw, &part(&raw, 1), &OpenDigits).unwrap());
+        }
+        let ends: Vec<_> = closed.iter().map(|set| (set.delta.start.0, set.delta.end.0)).collect();
+        assert_eq!(ends, [(0, bound)], "bound {bound}");
+    }
+}
+
+#[test]
+fn a_set_that_cannot_end_where_it_ended_is_forgotten() {
+    let mut roller = roller(None, 1 << 20);
+    roller.bind(PartitionId(0), Position(50));
+    let raw = raw(0, 0, 20);
+    assert!(roller.append(at(0), &raw, &part(&raw, 1), &OpenDigits).unwrap().is_empty());
+    assert!(roller.close_all(RollReason::Stop).unwrap().is_empty());
+    assert!(roller.is_empty());
+}
