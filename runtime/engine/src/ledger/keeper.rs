@@ -14,7 +14,7 @@ use super::machine::{Answer, Ask, Machine, MachineError, Step};
 use super::probe::{Conditional, probe, refusal};
 use super::record::{FileEntry, Marks, Record, RecordError, RecordNumber, Undone};
 use super::sweep;
-use crate::connector::{Assigned, FileStore, IfExists};
+use crate::connector::{Assigned, Completed, FileStore, IfExists};
 use crate::error::{ConnectorError, ErrorKind, Retry};
 use crate::kill::kill_point;
 use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_LOOK_EVERY, LEDGER_TRIM_EVERY};
@@ -222,13 +222,12 @@ impl Keeper {
                     is_same &= is_named(&file, &before.files);
                     wanted.push(file);
                 }
-                // What is visible has to come out as it is, byte for byte: then the rest is the rest.
-                Some(there) => {
-                    let named = before.files.iter().find(|other| (&other.bucket, &other.key) == (&file.bucket, &file.key));
-                    let crc64 = there.crc64.or_else(|| named.and_then(FileEntry::crc64));
-                    is_same &= there.bytes == file.bytes && crc64.is_some() && crc64 == file.crc64();
-                    self.retries.run(fence, || store.abort(&file.key, &file.upload)).await?;
-                }
+                // What is visible has to come out as it is, byte for byte: then the rest is the rest. The store compares.
+                Some(_) => match self.retries.run(fence, || store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep)).await {
+                    Ok(completed) => is_same &= completed == Completed::Existed,
+                    Err(error) if error.kind == ErrorKind::Fenced => is_same = false,
+                    Err(error) => return Err(error),
+                },
             }
         }
         if !is_same {
