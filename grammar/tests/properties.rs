@@ -141,6 +141,7 @@ fn no_part_of_an_expression_is_left_out() {
         "a LIKE 'x!%' ESCAPE '!' AND `b c`.d NOT LIKE e || 'y'",
         "CASE ( a ) WHEN 1 THEN 'x' ELSE (b) END = CASE WHEN a IS NOT NULL THEN b END",
         "CAST( a AS DECIMAL ( 12 , 2 ) ) > TRY_CAST(b AS double /* wide */ precision ) -- end",
+        "a /*/ not over yet */ + b = 1",
         "ts >= TIMESTAMP /* it's */ '2026-01-31 12:00:00Z' AND d = DATE '2026-01-31' AND _.topic = 't'",
         "upper ( a ) = now() AND coalesce(a, NULL, -1.5e-3, TRUE) IS NULL",
     ] {

@@ -126,7 +126,7 @@ fn skipped(text: &str, mut at: usize) -> usize {
         at += match () {
             () if rest.starts_with([' ', '\t', '\r', '\n']) => 1,
             () if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            () if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            () if rest.starts_with("/*") => rest[2..].find("*/").map_or(rest.len(), |end| end + 4),
             () => return at,
         };
     }
