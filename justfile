@@ -20,7 +20,6 @@ simulate seeds="50000":
 # Exactly once on real services that are killed, stopped and cut off; `--short` for a few minutes of it, a report below target/soak (docs/exactly-once.md).
 soak *options:
     scripts/services up
-    cargo build --workspace --features kpipe/kill-points
     scripts/soak {{options}}
 
 # Rewrites the expectations of the golden cases; read the difference before committing it.

@@ -258,13 +258,25 @@ impl Clause<'_> {
         before.touches(self.tokens[index]) && !matches!(before.kind, Open | Close | Comma | Dot | Equals | Operator | Star)
     }
 
+    /// True for a word that is none of a clause only because it touches the sign before it, which gets a blank: `a =limit`.
+    fn parts_from_sign(&self, index: usize) -> bool {
+        let Some(before) = index.checked_sub(1).map(|before| self.tokens[before]) else { return false };
+        let (word, next) = (self.tokens[index].span.text(self.source), self.tokens.get(index + 1).map(|next| next.span.text(self.source)));
+        self.calculations[index]
+            && before.kind == TokenKind::Equals
+            && before.touches(self.tokens[index])
+            && Keyword::find(word, next).is_some()
+    }
+
     /// A token as it is printed.
     fn printed(&self, index: usize) -> Cow<'_, str> {
         let text = self.tokens[index].span.text(self.source);
         if self.is_keyword(index) {
             Cow::Owned(text.to_ascii_uppercase())
-        } else if self.tokens[index].kind == TokenKind::Word && text.starts_with("--") && !self.goes_on(index) {
-            // With a blank before it, it would be a comment.
+        } else if self.tokens[index].kind == TokenKind::Word
+            && (text.starts_with("--") && !self.goes_on(index) || self.parts_from_sign(index))
+        {
+            // With a blank before it, it would be a comment, or a clause.
             ticked(text)
         } else {
             Cow::Borrowed(text)
@@ -294,19 +306,26 @@ impl Clause<'_> {
             || self.is_word_of_calculation(index)
     }
 
-    /// `AND`, `CASE`: a field is not called so in a calculation, but a part of one may be.
-    fn is_word_of_calculation(&self, index: usize) -> bool {
+    /// True for a part of a field: any word may be one, also `and` and `/`.
+    fn is_part(&self, index: usize) -> bool {
         let joins = |left: usize, right: usize| self.tokens.get(right).is_some_and(|right| self.tokens[left].touches(*right));
         let dot = |index: usize| self.tokens.get(index).is_some_and(|token| token.kind == TokenKind::Dot);
-        let in_path = dot(index - 1) || dot(index + 1) && joins(index, index + 1);
+        dot(index - 1) || dot(index + 1) && joins(index, index + 1)
+    }
+
+    /// `AND`, `CASE`: a field is not called so in a calculation, but a part of one may be.
+    fn is_word_of_calculation(&self, index: usize) -> bool {
         let token = self.tokens[index];
-        token.kind == TokenKind::Word && self.calculations[index] && !in_path && is_expression_word(token.span.text(self.source))
+        token.kind == TokenKind::Word
+            && self.calculations[index]
+            && !self.is_part(index)
+            && is_expression_word(token.span.text(self.source))
     }
 
     /// `a + b`, `a = b`, `- a`.
     fn is_sign(&self, index: usize) -> bool {
         let token = self.tokens[index];
-        let is_word = token.kind == TokenKind::Word && matches!(token.span.text(self.source), "+" | "-" | "/");
+        let is_word = token.kind == TokenKind::Word && matches!(token.span.text(self.source), "+" | "-" | "/") && !self.is_part(index);
         self.calculations[index] && (is_word || matches!(token.kind, TokenKind::Operator | TokenKind::Equals | TokenKind::Star))
     }
 
@@ -412,6 +431,8 @@ mod tests {
                 "WHERE NOT (a IN (1, 2)) OR b IS NOT NULL AND CAST(a AS int) <> 5",
             ]
         );
+        assert_eq!(lines("select a from f where a./*2>1 and b.- is null"), ["SELECT a FROM f WHERE a./ * 2 > 1 AND b.- IS NULL"]);
+        assert_eq!(lines("select a from f where a =limit=5 limit 5"), ["SELECT a FROM f WHERE a = `limit` = 5 LIMIT 5"]);
     }
 
     #[test]

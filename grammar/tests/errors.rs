@@ -1059,6 +1059,39 @@ fn expression_too_large() {
     assert!(found.starts_with("KP0147 an expression holds at most 4000 values and operators"), "{found}");
 }
 
+#[test]
+fn type_of_two_numbers_without_a_comma() {
+    check(
+        "INSERT INTO a SELECT CAST(b AS DECIMAL(12 2)) AS c FROM d",
+        r##"
+        KP0101 expected `,` or `)`, found `2`
+          42 "2" `,` or `)` has to come here
+        "##,
+    );
+}
+
+#[test]
+fn comment_at_a_parenthesis_of_a_type() {
+    check(
+        "INSERT INTO a SELECT CAST(b AS DECIMAL(-- twelve\n12)) AS c FROM d",
+        r##"
+        KP0101 expected a number, found `--`
+          39 "--" a number has to come here
+        "##,
+    );
+}
+
+#[test]
+fn function_behind_two_dashes() {
+    check(
+        "INSERT INTO a SELECT * FROM b WITHKEY(--upper(c), d)",
+        r##"
+        KP0101 expected `,`, `)` or an operator, found `(`
+          45 "(" `,`, `)` or an operator has to come here
+        "##,
+    );
+}
+
 // KP0126 to KP0132: values, order, punctuation, names
 
 #[test]

@@ -3,7 +3,7 @@
 Every scenario produces records into a topic of its own, lets kpipe write them into S3 while processes and servers are killed, stopped, cut off,
 and then compares what is visible with the topic, offset by offset, read with pyarrow. `kpipe verify` must agree.
 
-Needs: scripts/services up (kafka, mosquitto, s3), and a kpipe built with --features kpipe/kill-points.
+Needs: scripts/services up (kafka, mosquitto, s3). kpipe is built with --features kpipe/kill-points unless --kpipe names one.
 """
 
 import argparse

@@ -147,12 +147,17 @@ fn meant(written: &str) -> String {
     meant
 }
 
-/// A type without blanks and comments, in capitals.
+/// A type without blanks and comments, in capitals. `a--b` is one word: a comment comes behind a blank.
 fn squeezed(text: &str) -> String {
-    let (mut squeezed, mut at) = (String::new(), skipped(text, 0));
+    let (mut squeezed, mut at) = (String::new(), 0);
     while let Some(char) = text[at..].chars().next() {
-        squeezed.extend(char.to_uppercase());
-        at = skipped(text, at + char.len_utf8());
+        match char {
+            ' ' | '\t' | '\r' | '\n' => at = skipped(text, at),
+            _ => {
+                squeezed.extend(char.to_uppercase());
+                at += char.len_utf8();
+            }
+        }
     }
     squeezed
 }

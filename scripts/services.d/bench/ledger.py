@@ -132,16 +132,7 @@ def recovery(opt):
     child.send_signal(signal.SIGKILL)
     child.wait()
     before = len(keys(opt, name, False))
-    start = time.monotonic()
-    child = apply(opt, path)
-    while len(keys(opt, name, False)) < FOLDERS:
-        if child.poll() is not None or time.monotonic() - start > 60:
-            sys.exit(f"recovery did not end: see {opt.work}/bench.log")
-        time.sleep(0.01)
-    seconds = time.monotonic() - start
-    child.terminate()
-    child.wait()
-    return seconds, FOLDERS - before
+    return seconds_until(opt, path, name, FOLDERS), FOLDERS - before
 
 
 def long_ledger(opt):
@@ -168,11 +159,16 @@ def long_ledger(opt):
     for i in range(100):
         producer.produce(name, json.dumps({"id": i, "device": "d"}).encode())
     producer.flush()
-    wanted, start = len(keys(opt, name, False)) + 1, time.monotonic()
+    return seconds_until(opt, path, name, len(keys(opt, name, False)) + 1)
+
+
+def seconds_until(opt, path, name, visible):
+    """From the start of a process until so many objects are visible; then it drains."""
+    start = time.monotonic()
     child = apply(opt, path)
-    while len(keys(opt, name, False)) < wanted:
+    while len(keys(opt, name, False)) < visible:
         if child.poll() is not None or time.monotonic() - start > 60:
-            sys.exit(f"the next set did not appear: see {opt.work}/bench.log")
+            sys.exit(f"{visible} objects did not become visible: see {opt.work}/bench.log")
         time.sleep(0.01)
     seconds = time.monotonic() - start
     child.terminate()

@@ -79,7 +79,7 @@ def rebalance(opt, size, chance):
                 done["joined"] += 1
             elif len(there) > 1 and chance.random() < 0.7:
                 leaving.append(chance.choice(there))
-                leaving[-1].signal(signal.SIGTERM)
+                leaving[-1].leave()
                 done["drained"] += 1
             elif len(there) > 1:
                 chance.choice(there).kill()

@@ -149,18 +149,27 @@ class Lake:
             raise self.error
         for worker in self.workers:
             if worker.runs():
-                worker.ready()
+                if not worker.is_leaving:
+                    worker.ready()
                 worker.drain()
             elif worker.process and worker.process.returncode not in (0, -signal.SIGKILL, UNREACHABLE):
                 raise worker.failed(f"ended by itself with {worker.process.returncode}")
         worker = self.worker("last")
-        # By the name that the group knows: it need not wait for a session to end.
+        # By the name that the group knows: it need not wait for its own session to end, and keeps what it had.
         worker.env = self.workers[0].env
+        self.take_all(worker)
         worker.command += ["--until-caught-up"]
         worker.start()
         if not until(lambda: not worker.runs(), 300, 0.1) or worker.process.returncode != 0:
             raise worker.failed(f"with --until-caught-up ended with {worker.process.returncode}")
         return self.judge()
+
+    def take_all(self, worker):
+        """Lets it run until every partition is its own: a member with a name that drained holds its partitions until its session ends."""
+        worker.start()
+        if not until(lambda: not worker.runs() or worker.partitions() == self.partitions, 60, 0.1) or not worker.runs():
+            raise worker.failed(f"did not get all of {self.partitions} partitions")
+        worker.drain()
 
     def judge(self):
         ends, bad, letters = self.ends(), self.bad(), self.dead_letters()

@@ -62,10 +62,12 @@ class Worker:
 
     def __init__(self, opt, name, pipeline, env=None):
         self.name, self.port, self.kills, self.process, self.env = name, free_port(), 0, None, env or {}
+        self.is_leaving = False
         self.log = open(opt.work / f"{name}.log", "ab")
         self.command = [opt.kpipe, "apply", str(pipeline), "--yes", "--log-format", "json", "--http", f"127.0.0.1:{self.port}"]
 
     def start(self, **env):
+        self.is_leaving = False
         self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
                                         env=os.environ | self.env | env)
 
@@ -134,8 +136,14 @@ class Worker:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def leave(self):
+        """Tells it to drain. Once: a second signal would stop it at once."""
+        if not self.is_leaving:
+            self.is_leaving = True
+            self.process.send_signal(signal.SIGTERM)
+
     def drain(self, seconds=120):
-        self.process.send_signal(signal.SIGTERM)
+        self.leave()
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -152,10 +160,12 @@ class Worker:
 
 def settings(args):
     """The arguments with what every scenario needs: the binary, a folder to work in, the services."""
-    args.add_argument("--kpipe", help="the binary; default: target/debug/kpipe")
+    args.add_argument("--kpipe", help="the binary; default: built with cargo, with the feature kill-points")
     opt = args.parse_args()
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    opt.kpipe = opt.kpipe or str(target / "debug" / "kpipe")
+    if not opt.kpipe:
+        subprocess.run(["cargo", "build", "-q", "--workspace", "--features", "kpipe/kill-points"], cwd=ROOT, check=True)
+        opt.kpipe = str(target / "debug" / "kpipe")
     opt.work = target / "soak"
     opt.work.mkdir(parents=True, exist_ok=True)
     given = addresses()
