@@ -34,6 +34,7 @@ mod secrets;
 mod serve;
 mod session;
 mod signals;
+mod spread;
 mod unified;
 
 use std::ffi::OsString;

@@ -18,6 +18,7 @@ use kpipe_engine::ledger::{Conditional, probe_gently, refusal};
 use tokio::runtime::Handle;
 
 use crate::origin::End;
+use crate::spread::{self, Spread};
 
 /// What is needed to open connectors.
 #[derive(Clone, Copy)]
@@ -43,6 +44,10 @@ pub(crate) struct Look {
     pub(crate) applied: Option<Vec<u8>>,
     /// What the store of a ledger makes of conditions; `None` if there is to be no ledger, or the store was not asked.
     pub(crate) conditions: Option<Conditions>,
+    /// What the statements make of the newest records, where somebody asked.
+    pub(crate) spreads: Vec<Spread>,
+    /// Why that is not known, though somebody asked.
+    pub(crate) not_spread: Option<String>,
 }
 
 /// Whether a store refuses to overwrite when it is asked to.
@@ -104,6 +109,13 @@ impl World<'_> {
             }
         }
         if troubles.is_empty() { Ok(look) } else { Err(troubles) }
+    }
+
+    /// Tries the statements on the newest records of the source, for what [`Look`] says about folders.
+    pub(crate) fn spreads(&self, pipeline: &Pipeline) -> Result<Vec<Spread>, ConnectorError> {
+        let Some(newest) = definition(&pipeline.source)?.newest.filter(|_| spread::is_of_interest(pipeline)) else { return Ok(Vec::new()) };
+        let batches = newest(&self.request(pipeline, &pipeline.source, &pipeline.routes))?;
+        Ok(spread::spreads(pipeline, &batches)?)
     }
 
     /// Tries the store that is to hold the ledger, as a start of the pipeline does.

@@ -86,6 +86,22 @@ fn looks(world: World<'_>, pipelines: &[Unit]) -> Vec<Result<Look, Vec<Trouble>>
     looks
 }
 
+/// Tries the statements of pipelines that were looked at on the newest records of their sources.
+pub(crate) fn spread(world: World<'_>, planned: &mut [Planned]) {
+    for some in planned.chunks_mut(LOOKS_MAX) {
+        thread::scope(|scope| {
+            for Planned { pipeline, look, .. } in some {
+                let Some(look) = look else { continue };
+                scope.spawn(|| match world.spreads(pipeline) {
+                    Ok(spreads) => look.spreads = spreads,
+                    // Nothing that runs needs it: whoever plans need not be allowed to read.
+                    Err(error) => look.not_spread = Some(error.to_string()),
+                });
+            }
+        });
+    }
+}
+
 /// What differs from what was applied.
 fn compare(look: &Look, pipeline: &Pipeline) -> Result<Option<PipelineChange>, Failure> {
     let before = look.applied.as_deref().map(|bytes| applied(bytes, &pipeline.name)).transpose()?.flatten();
@@ -165,6 +181,7 @@ pub(crate) fn views(planned: &[Planned]) -> Vec<PipelineView> {
                 sink: look.sink.clone(),
                 missing: missing(look).map(|Trouble { end: _, error }| error.to_string()).collect(),
                 conditions: look.conditions.clone(),
+                not_spread: look.not_spread.clone(),
                 unit: unit(&pipeline.source),
             }),
             plan: pipeline.clone(),

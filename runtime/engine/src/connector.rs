@@ -37,6 +37,8 @@ pub struct ConnectorDef {
     pub store: Option<Open<Arc<dyn FileStore>>>,
     /// Looks at the system without changing it: for `plan`, and before a start.
     pub inspect: Option<Open<Inspection>>,
+    /// Copies the newest records of a source, one batch for each partition that has any, without reading on from there: for `plan`.
+    pub newest: Option<Open<Vec<RawBatch>>>,
     /// Reads and writes the applied plan in the system, for a sink that can hold it.
     pub plans: Option<Open<Box<dyn PlanStore>>>,
 }

@@ -25,7 +25,7 @@ pub(crate) const SPARE_FOR: Duration = Duration::from_secs(1);
 pub(crate) const FILES_IN_FLIGHT_MAX: usize = 16;
 
 /// Open files of one task. A set that would need more is closed.
-pub(crate) const FILES_OPEN_MAX: usize = 1_000;
+pub const FILES_OPEN_MAX: usize = 1_000;
 
 /// Closed sets of one task that are not committed yet. At the limit no records are accepted.
 pub(crate) const SETS_IN_FLIGHT_MAX: usize = 64;

@@ -3,6 +3,7 @@
 
 mod columns;
 mod files;
+mod folders;
 
 use crate::origin::{Origin, Spot};
 use crate::planning::Planned;
@@ -27,7 +28,7 @@ pub(crate) fn findings(planned: &[Planned], documents: &mut Vec<Document>) -> Ve
     for one in planned {
         // A saved plan was made from files that said it.
         let Some(origin) = &one.origin else { continue };
-        let all = columns::advice(one).into_iter().chain(files::advice(one));
+        let all = columns::advice(one).into_iter().chain(files::advice(one)).chain(folders::advice(one));
         findings.extend(all.map(|advice| finding(advice, &one.pipeline.name, origin, documents)));
     }
     findings

@@ -53,9 +53,13 @@ pub(crate) fn run(common: &Common, args: &Plan, host: &mut Host<'_>) -> Result<E
 fn live(host: &Host<'_>, pipelines: Vec<Unit>) -> Result<(Vec<Planned>, Vec<Failure>), Failure> {
     let runtime = runtime()?;
     let secrets = HostSecrets::of(host);
-    let result = planning::online(World { runtime: runtime.handle(), secrets: &secrets, dir: &host.dir }, pipelines);
+    let world = World { runtime: runtime.handle(), secrets: &secrets, dir: &host.dir };
+    let (mut planned, failures) = planning::online(world, pipelines);
+    if failures.is_empty() {
+        planning::spread(world, &mut planned);
+    }
     runtime.shutdown_background();
-    Ok(result)
+    Ok((planned, failures))
 }
 
 /// Whether applying would do anything. Offline that is not known, so it counts as yes.

@@ -56,6 +56,8 @@ pub(crate) struct LiveView {
     pub(crate) missing: Vec<String>,
     /// What the store of a ledger makes of conditions.
     pub(crate) conditions: Option<Conditions>,
+    /// Why it is not known into how many folders records go, though it was tried.
+    pub(crate) not_spread: Option<String>,
     /// What positions of the source count.
     pub(crate) unit: Unit,
 }
@@ -203,7 +205,7 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
     }
     match live {
         None => {}
-        Some(LiveView { source, sink, missing, conditions, unit }) => {
+        Some(LiveView { source, sink, missing, conditions, not_spread, unit }) => {
             // Both ends may be in one system.
             let mut systems = vec![&source.system, &sink.system];
             systems.dedup();
@@ -214,6 +216,10 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
                 let line = format!("    {:<10} {}", "ledger", conditions_text(conditions));
                 let line = if *conditions == Conditions::Honoured { line } else { paint(style, Ink::Warning, &line).to_string() };
                 let _ = writeln!(text, "{line}");
+            }
+            if let Some(why) = not_spread {
+                let line = format!("    {:<10} not counted in the newest records: {}", "folders", harmless(why));
+                let _ = writeln!(text, "{}", paint(style, Ink::Warning, &line));
             }
             if let Some(starts) = starts(&source.partitions, *unit) {
                 let _ = writeln!(text, "    {:<10} {starts}", "starts at");
@@ -421,6 +427,7 @@ mod tests {
                 sink,
                 missing: vec!["bucket `lake` does not exist; create it".to_owned()],
                 conditions: None,
+                not_spread: None,
                 unit: Unit::Records,
             }),
             plan: pipeline(),

@@ -33,6 +33,7 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     records: Some(open_sink),
     store: None,
     inspect: Some(inspect),
+    newest: None,
     plans: Some(plans),
 };
 

@@ -5,7 +5,7 @@
 //! | the source: group membership, batches, commits | `source`, on `rebalance`, `commits` and `kept` (no IO) and `member` (callbacks) |
 //! | the sink: producing, acknowledgements | `sink`, on `ledger` (no IO) |
 //! | questions and changes to a cluster | `look`, `admin` |
-//! | what a plan shows, where it is kept | `inspect`, `plans` |
+//! | what a plan shows, where it is kept | `inspect`, `newest`, `plans` |
 //! | librdkafka | `ffi` (pointers), `settings`, `health` and `failure` (its errors in kpipe's words) |
 
 mod admin;
@@ -18,6 +18,7 @@ mod kept;
 mod ledger;
 mod look;
 mod member;
+mod newest;
 mod options;
 mod plans;
 mod rebalance;
@@ -40,5 +41,6 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     records: Some(|request| Ok(Box::new(sink::KafkaSink::open(request)?))),
     store: None,
     inspect: Some(inspect::inspect),
+    newest: Some(newest::newest),
     plans: Some(|request| Ok(Box::new(plans::TopicPlans::open(request)?))),
 };

@@ -17,8 +17,15 @@ use store::Directory;
 use uploads::Kind;
 
 /// The connector.
-pub(crate) static CONNECTOR: ConnectorDef =
-    ConnectorDef { spec: &spec::SPEC, source: None, records: None, store: Some(open), inspect: Some(inspect), plans: Some(plans) };
+pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
+    spec: &spec::SPEC,
+    source: None,
+    records: None,
+    store: Some(open),
+    inspect: Some(inspect),
+    newest: None,
+    plans: Some(plans),
+};
 
 fn root(request: &OpenRequest<'_>) -> Result<PathBuf, ConnectorError> {
     let dir = request.endpoint.options.text("dir").filter(|dir| !dir.is_empty());

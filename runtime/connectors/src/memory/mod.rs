@@ -8,12 +8,19 @@ use kpipe_engine::connector::ConnectorDef;
 use kpipe_engine::memory::{open_records, open_source, open_store};
 
 /// A source of logs and a sink of records.
-pub static LOGS: ConnectorDef =
-    ConnectorDef { spec: &spec::LOGS, source: Some(open_source), records: Some(open_records), store: None, inspect: None, plans: None };
+pub static LOGS: ConnectorDef = ConnectorDef {
+    spec: &spec::LOGS,
+    source: Some(open_source),
+    records: Some(open_records),
+    store: None,
+    inspect: None,
+    newest: None,
+    plans: None,
+};
 
 /// A sink of files.
 pub static FILES: ConnectorDef =
-    ConnectorDef { spec: &spec::FILES, source: None, records: None, store: Some(open_store), inspect: None, plans: None };
+    ConnectorDef { spec: &spec::FILES, source: None, records: None, store: Some(open_store), inspect: None, newest: None, plans: None };
 
 /// Every connector of the binary under its own name and description, but open in memory: a pipeline file runs as it is, in the world that
 /// has the pipeline's name.
@@ -30,6 +37,7 @@ fn stand_in(def: &ConnectorDef) -> ConnectorDef {
         records: (kind == Some(SinkKind::Records)).then_some(open_records as _),
         store: (kind == Some(SinkKind::Files)).then_some(open_store as _),
         inspect: None,
+        newest: None,
         plans: None,
     }
 }

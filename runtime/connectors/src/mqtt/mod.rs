@@ -25,6 +25,7 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     records: None,
     store: None,
     inspect: Some(|request| Ok(Inspection { system: source::probe(request)?, ..Inspection::default() })),
+    newest: None,
     plans: None,
 };
 

@@ -18,8 +18,15 @@ use crate::files::StorePlans;
 use store::Bucket;
 
 /// The connector.
-pub(crate) static CONNECTOR: ConnectorDef =
-    ConnectorDef { spec: &spec::SPEC, source: None, records: None, store: Some(open), inspect: Some(inspect::inspect), plans: Some(plans) };
+pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
+    spec: &spec::SPEC,
+    source: None,
+    records: None,
+    store: Some(open),
+    inspect: Some(inspect::inspect),
+    newest: None,
+    plans: Some(plans),
+};
 
 /// Bucket and prefix of each statement, in order.
 fn targets(routes: &[Route]) -> impl Iterator<Item = (&str, &str)> {

@@ -57,6 +57,7 @@ static PANICKING: ConnectorDef = ConnectorDef {
     records: Some(memory::open_records),
     store: Some(memory::open_store),
     inspect: None,
+    newest: None,
     plans: None,
 };
 

@@ -64,6 +64,7 @@ static MEMORY: ConnectorDef = ConnectorDef {
     records: Some(memory::open_records),
     store: Some(memory::open_store),
     inspect: None,
+    newest: None,
     plans: None,
 };
 

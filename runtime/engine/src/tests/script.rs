@@ -169,6 +169,7 @@ static SCRIPTED: ConnectorDef = ConnectorDef {
     records: Some(memory::open_records),
     store: Some(memory::open_store),
     inspect: None,
+    newest: None,
     plans: None,
 };
 

@@ -141,8 +141,15 @@ fn open_session(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, ConnectorE
     Ok(Box::new(SessionSource { session, next: 0, first: 0, is_assigned: false, env }))
 }
 
-static SESSION: ConnectorDef =
-    ConnectorDef { spec: &SPEC, source: Some(open_session), records: Some(memory::open_records), store: None, inspect: None, plans: None };
+static SESSION: ConnectorDef = ConnectorDef {
+    spec: &SPEC,
+    source: Some(open_session),
+    records: Some(memory::open_records),
+    store: None,
+    inspect: None,
+    newest: None,
+    plans: None,
+};
 
 fn case(name: &str, messages: usize) -> (Case, Arc<Mutex<Session>>) {
     let session = Arc::new(Mutex::new(Session { waiting: (0..messages).collect(), ..Session::default() }));

@@ -43,6 +43,7 @@ static DEF: ConnectorDef = ConnectorDef {
     records: Some(|_: &OpenRequest<'_>| Ok(opening(|world, process, _| Box::new(SimSink::new(world, process))))),
     store: Some(|_: &OpenRequest<'_>| Ok(opening(|world, process, _| Arc::new(SimStore { world, process })))),
     inspect: None,
+    newest: None,
     plans: None,
 };
 
