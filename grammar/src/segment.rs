@@ -95,8 +95,11 @@ impl Place<'_> {
         self.current.is_some_and(|segment| segment.keyword.takes_expressions())
     }
 
+    /// Whether the word before is one of these; as a part of a name, behind a dot, it is none.
     fn before_is(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.before.is_word(self.source, word))
+        let dot = self.index.checked_sub(2).map(|dot| self.tokens[dot]);
+        let is_part = dot.is_some_and(|dot| dot.kind == TokenKind::Dot && dot.touches(self.before));
+        !is_part && words.iter().any(|word| self.before.is_word(self.source, word))
     }
 
     /// True if the token before wants something to follow.
@@ -200,6 +203,12 @@ mod tests {
     #[test]
     fn expressions_keep_their_words() {
         assert_eq!(clauses("FROM x WHERE a > 0 AND limit < 5 GROUP BY batch"), ["FROM x", "WHERE a > 0 AND limit < 5", "GROUP BY batch"]);
+    }
+
+    #[test]
+    fn a_part_of_a_name_joins_nothing() {
+        assert_eq!(clauses("FROM logs.as WHERE a.and AUTOCREATE"), ["FROM logs.as", "WHERE a.and", "AUTOCREATE"]);
+        assert_eq!(clauses("FROM x WHERE limit > a.by LIMIT 5"), ["FROM x", "WHERE limit > a.by", "LIMIT 5"]);
     }
 
     #[test]

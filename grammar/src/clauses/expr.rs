@@ -39,13 +39,19 @@ impl Builder<'_, '_> {
         if self.parts > EXPR_PARTS_MAX {
             return Err(SyntaxError::ExpressionTooLarge { span: self.clause.span_of(&pair) });
         }
-        let span = self.clause.span_of(&pair);
-        let at = |node: Expr| Spanned::new(node, span);
         match pair.as_rule() {
             Rule::expr | Rule::both | Rule::joined | Rule::sum | Rule::product => self.chain(pair.into_inner()),
             Rule::negation => self.prefixed(UnaryOp::Not, pair.into_inner()),
             Rule::signed => self.prefixed(UnaryOp::Negate, pair.into_inner()),
             Rule::compared => self.compared(pair.into_inner()),
+            _ => self.primary(pair),
+        }
+    }
+
+    fn primary(&mut self, pair: Pair<'_, Rule>) -> Parsed {
+        let span = self.clause.span_of(&pair);
+        let at = |node: Expr| Spanned::new(node, span);
+        match pair.as_rule() {
             Rule::group => self.first(pair.into_inner(), span).map(|inner| at(inner.node)),
             Rule::case => self.case(pair.into_inner()).map(at),
             Rule::cast => self.cast(pair.into_inner(), span).map(at),
@@ -80,9 +86,7 @@ impl Builder<'_, '_> {
     fn chain(&mut self, pairs: Pairs<'_, Rule>) -> Parsed {
         let mut left: Option<Spanned<Expr>> = None;
         let mut operator = BinaryOp::And;
-        let mut end = Span::default();
         for pair in pairs {
-            end = self.clause.span_of(&pair);
             if let Some(found) = binary(&pair) {
                 operator = found;
                 continue;
@@ -93,7 +97,7 @@ impl Builder<'_, '_> {
                 Some(left) => self.binary(operator, left, next)?,
             });
         }
-        left.ok_or_else(|| self.odd(end))
+        left.ok_or_else(|| self.odd(self.clause.span()))
     }
 
     fn binary(&mut self, op: BinaryOp, left: Spanned<Expr>, right: Spanned<Expr>) -> Parsed {
@@ -105,10 +109,9 @@ impl Builder<'_, '_> {
     fn prefixed(&mut self, op: UnaryOp, pairs: Pairs<'_, Rule>) -> Parsed {
         let mut signs: Vec<Span> = Vec::new();
         for pair in pairs {
-            let span = self.clause.span_of(&pair);
             if matches!(pair.as_rule(), Rule::not_word | Rule::minus) {
                 self.parts += 1;
-                signs.push(span);
+                signs.push(self.clause.span_of(&pair));
                 continue;
             }
             let operand = self.any(pair)?;

@@ -90,13 +90,17 @@ fn looks(world: World<'_>, pipelines: &[Unit]) -> Vec<Result<Look, Vec<Trouble>>
 pub(crate) fn spread(world: World<'_>, planned: &mut [Planned]) {
     for some in planned.chunks_mut(LOOKS_MAX) {
         thread::scope(|scope| {
-            for Planned { pipeline, look, .. } in some {
-                let Some(look) = look else { continue };
-                scope.spawn(|| match world.spreads(pipeline) {
-                    Ok(spreads) => look.spreads = spreads,
+            let looked_at = some.iter_mut().filter_map(|Planned { pipeline, folder, look, .. }| {
+                let situated = situated(pipeline, &world.dir.join(folder));
+                Some((look.as_mut()?, scope.spawn(move || world.spreads(&situated))))
+            });
+            for (look, handle) in looked_at.collect::<Vec<_>>() {
+                match handle.join() {
+                    Ok(Ok(spreads)) => look.spreads = spreads,
                     // Nothing that runs needs it: whoever plans need not be allowed to read.
-                    Err(error) => look.not_spread = Some(error.to_string()),
-                });
+                    Ok(Err(error)) => look.not_spread = Some(error.to_string()),
+                    Err(_) => look.not_spread = Some("a stage met a state that its authors believed impossible".to_owned()),
+                }
             }
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kpipe_compiler::plan::{FileTail, PartitionItem, Pipeline, Route, Tail};
+use kpipe_compiler::plan::{Expr, FileTail, PartitionItem, Pipeline, Route, Tail};
 use kpipe_engine::path::decode::Decoder;
 use kpipe_engine::path::encode::Encoding;
 use kpipe_engine::path::filter::Filter;
@@ -12,18 +12,29 @@ use kpipe_engine::path::transform::Projector;
 use kpipe_engine::path::{FileRows, Pick, RouteRows, StageError};
 use kpipe_engine::records::RawBatch;
 
-/// Files that are written for a look at the memory that their records take.
-const FILES_TRIED_MAX: usize = 64;
+/// Files of a batch that are written for a look at the memory that they take.
+const FILES_TRIED_MAX: usize = 16;
 
-/// What one statement makes of the newest records. Records that it leaves out or refuses are not in here.
+/// What one statement makes of the newest records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Spread {
     /// Its number.
     pub(crate) route: usize,
-    /// The folder of each record, by a number, oldest first; one list for each partition of the source.
-    pub(crate) folders: BTreeMap<(String, i32), Vec<u32>>,
-    /// Memory that a record takes in an open file, in bytes: the mean of those that were tried.
+    /// By topic and number of the source's partitions.
+    pub(crate) partitions: BTreeMap<(String, i32), Newest>,
+    /// Memory of an open file beside its records, in bytes.
+    pub(crate) file_bytes: f64,
+    /// Memory of a record in it, in bytes.
     pub(crate) record_bytes: f64,
+}
+
+/// The newest records of one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Newest {
+    /// How many were looked at.
+    pub(crate) read: usize,
+    /// The folder of each that the statement keeps, by a number, oldest first.
+    pub(crate) folders: Vec<u32>,
 }
 
 /// True for a pipeline whose records say into how many folders they go. Times alone do not: there is one at a time.
@@ -33,11 +44,15 @@ pub(crate) fn is_of_interest(pipeline: &Pipeline) -> bool {
 
 fn of_values(route: &Route) -> Option<&FileTail> {
     let Tail::Files(tail) = &route.tail else { return None };
-    let is_value = |item: &PartitionItem| match item {
-        PartitionItem::Value { .. } => true,
-        PartitionItem::Time { .. } => false,
-    };
     tail.partition.iter().any(is_value).then_some(tail)
+}
+
+/// True for a folder that records of one partition can have different ones of.
+fn is_value(item: &PartitionItem) -> bool {
+    match item {
+        PartitionItem::Value { expr, name: _ } => !matches!(expr, Expr::Partition | Expr::Topic | Expr::Literal(_)),
+        PartitionItem::Time { .. } => false,
+    }
 }
 
 /// Runs the records through the stages of every statement that has folders for values.
@@ -54,8 +69,8 @@ fn spread(index: usize, route: &Route, tail: &FileTail, batches: &[RawBatch]) ->
     let mut partitioner = Partitioner::new(route, tail)?;
     let encoding = Encoding::new(route, tail, projector.schema())?;
     let (mut spread, mut numbers) = (Spread { route: index, ..Spread::default() }, BTreeMap::<Arc<str>, u32>::new());
-    let (mut files, mut records, mut bytes) = (0, 0, 0);
-    for raw in batches.iter().filter(|raw| raw.routes.contains(&index)) {
+    let mut tried = Tried::default();
+    for raw in batches.iter().filter(|raw| raw.routes.contains(&index) && !raw.records.is_empty()) {
         let mut rejects = Vec::new();
         let rows = decoder.decode(raw, index, &mut rejects);
         let (rows, _) = filter.keep(raw, rows, &mut rejects)?;
@@ -70,17 +85,48 @@ fn spread(index: usize, route: &Route, tail: &FileTail, batches: &[RawBatch]) ->
         } else {
             rows.folder_of_row.iter().filter_map(|folder| known.get(*folder as usize).copied()).collect()
         };
-        for pick in by_folder(&rows).iter().take(FILES_TRIED_MAX.saturating_sub(files)) {
-            let mut encoder = encoding.open()?;
-            encoder.write(&FileRows { raw, batch: &rows.rows, pick: Pick::Indices(pick) })?;
-            (files, records, bytes) = (files + 1, records + pick.len(), bytes + encoder.memory_bytes());
-        }
-        if let Some(topic) = (!raw.records.is_empty()).then(|| raw.records.topic(0).to_owned()) {
-            spread.folders.insert((topic, raw.records.source_partition()), folders);
-        }
+        tried.write(&encoding, raw, &rows)?;
+        let newest = Newest { read: raw.records.len(), folders };
+        spread.partitions.insert((raw.records.topic(0).to_owned(), raw.records.source_partition()), newest);
     }
-    spread.record_bytes = bytes as f64 / records.max(1) as f64;
+    (spread.file_bytes, spread.record_bytes) = tried.means();
     Ok(spread)
+}
+
+/// Memory of files that were written for a look at it.
+#[derive(Debug, Default)]
+struct Tried {
+    files: usize,
+    with_one_bytes: usize,
+    more_records: usize,
+    more_bytes: usize,
+}
+
+impl Tried {
+    /// Writes some of the files of a batch, with their first record and with all: folders of every size.
+    fn write(&mut self, encoding: &Encoding, raw: &RawBatch, rows: &RouteRows) -> Result<(), StageError> {
+        let picks = by_folder(rows);
+        for pick in picks.iter().step_by(picks.len().div_ceil(FILES_TRIED_MAX).max(1)) {
+            let memory_bytes = |pick: &[u32]| {
+                let mut encoder = encoding.open()?;
+                encoder.write(&FileRows { raw, batch: &rows.rows, pick: Pick::Indices(pick) })?;
+                Ok::<_, StageError>(encoder.memory_bytes())
+            };
+            let (one, all) = (memory_bytes(&pick[..1])?, memory_bytes(pick)?);
+            self.files += 1;
+            self.with_one_bytes += one;
+            self.more_records += pick.len() - 1;
+            self.more_bytes += all.saturating_sub(one);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a file with one record, and of each further one.
+    fn means(&self) -> (f64, f64) {
+        let mean = |bytes: usize, of: usize| bytes as f64 / of.max(1) as f64;
+        let file = mean(self.with_one_bytes, self.files);
+        (file, if self.more_records == 0 { file } else { mean(self.more_bytes, self.more_records) })
+    }
 }
 
 /// The rows of each folder.
@@ -98,7 +144,7 @@ fn by_folder(rows: &RouteRows) -> Vec<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
-    use kpipe_compiler::plan::{Compression, DataType, Decode, DecodeColumn, Expr, FileFormat, Naming, ValueFormat};
+    use kpipe_compiler::plan::{Compression, DataType, Decode, DecodeColumn, FileFormat, Naming, ValueFormat};
     use kpipe_engine::position::{Delta, PartitionId, Position};
     use kpipe_engine::records::Records;
 
@@ -164,15 +210,18 @@ mod tests {
         let pipeline = by(PartitionItem::Value { name: Some("device".to_owned()), expr: Expr::Column(0) });
         let batches = [batch(0, &["\"a\"", "\"b\"", "\"a\"", "5 x", "null"]), batch(3, &["\"c\"", "\"b\""]), batch(4, &["\"b\""])];
         let [spread] = spreads(&pipeline, &batches).unwrap().try_into().unwrap();
-        let folders: Vec<_> = spread.folders.iter().map(|((topic, number), folders)| (topic.as_str(), *number, folders.clone())).collect();
-        assert_eq!(folders, [("orders", 0, vec![0, 1, 0, 2]), ("orders", 3, vec![3, 1]), ("orders", 4, vec![1])]);
+        let found = |((topic, number), newest): (&(String, i32), &Newest)| (topic.clone(), *number, newest.read, newest.folders.clone());
+        let folders: Vec<_> = spread.partitions.iter().map(found).collect();
+        let orders = |number, read, folders: &[u32]| ("orders".to_owned(), number, read, folders.to_vec());
+        assert_eq!(folders, [orders(0, 5, &[0, 1, 0, 2]), orders(3, 2, &[3, 1]), orders(4, 1, &[1])]);
         assert!((10.0..100.0).contains(&spread.record_bytes), "about the text of a record: {}", spread.record_bytes);
     }
 
     #[test]
-    fn times_are_of_no_interest() {
+    fn times_and_what_a_partition_has_one_of_are_of_no_interest() {
         let time = PartitionItem::Time { expr: Expr::Timestamp, pattern: "yyyy".to_owned(), zone: "UTC".to_owned(), name: None };
         assert!(!is_of_interest(&by(time)));
-        assert!(is_of_interest(&by(PartitionItem::Value { name: None, expr: Expr::Partition })));
+        assert!(!is_of_interest(&by(PartitionItem::Value { name: None, expr: Expr::Partition })));
+        assert!(is_of_interest(&by(PartitionItem::Value { name: None, expr: Expr::Key })));
     }
 }

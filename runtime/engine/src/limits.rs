@@ -24,7 +24,7 @@ pub(crate) const SPARE_FOR: Duration = Duration::from_secs(1);
 /// Files of one set that are begun, or completed, at the same time.
 pub(crate) const FILES_IN_FLIGHT_MAX: usize = 16;
 
-/// Open files of one task. A set that would need more is closed.
+/// Open files of one set, over all statements. A set that would need more is closed.
 pub const FILES_OPEN_MAX: usize = 1_000;
 
 /// Closed sets of one task that are not committed yet. At the limit no records are accepted.

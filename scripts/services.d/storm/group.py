@@ -91,4 +91,5 @@ def rebalance(opt, size, chance):
     finding.wall = time.monotonic() - begun
     if not committed:
         finding.failures.append("nothing became visible during the storm")
+    finding.failures += [f"no worker was {what}" for what, count in done.items() if not count]
     return finding

@@ -91,6 +91,13 @@ class Lake:
         self.eyes.open()
 
     def produce(self, records):
+        try:
+            self.deliver(records)
+        except Exception as error:  # in a thread of its own, nobody else would hear of it
+            self.error = self.error or Failed(f"the producer ended: {error!r}")
+            raise
+
+    def deliver(self, records):
         # Idempotent: what a broken connection repeats is in the topic once.
         producer = Producer({"bootstrap.servers": self.opt.kafka, "linger.ms": 20, "enable.idempotence": True, "log_level": 0})
         started, first = time.monotonic(), self.produced
@@ -158,6 +165,8 @@ class Lake:
         # By the name that the group knows: it need not wait for its own session to end, and keeps what it had.
         worker.env = self.workers[0].env
         self.take_all(worker)
+        # What the drains made visible must not change either.
+        self.eyes.look()
         worker.command += ["--until-caught-up"]
         worker.start()
         if not until(lambda: not worker.runs(), 300, 0.1) or worker.process.returncode != 0:

@@ -67,6 +67,8 @@ class Worker:
         self.command = [opt.kpipe, "apply", str(pipeline), "--yes", "--log-format", "json", "--http", f"127.0.0.1:{self.port}"]
 
     def start(self, **env):
+        if self.process and self.process.poll() not in (-signal.SIGKILL, UNREACHABLE) and not (self.is_leaving and self.process.returncode == 0):
+            raise self.failed(f"ended by itself with {self.process.returncode}")
         self.is_leaving = False
         self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
                                         env=os.environ | self.env | env)

@@ -55,9 +55,7 @@ fn live(host: &Host<'_>, pipelines: Vec<Unit>) -> Result<(Vec<Planned>, Vec<Fail
     let secrets = HostSecrets::of(host);
     let world = World { runtime: runtime.handle(), secrets: &secrets, dir: &host.dir };
     let (mut planned, failures) = planning::online(world, pipelines);
-    if failures.is_empty() {
-        planning::spread(world, &mut planned);
-    }
+    planning::spread(world, &mut planned);
     runtime.shutdown_background();
     Ok((planned, failures))
 }

@@ -347,7 +347,7 @@ fn pipeline_json(pipeline: &PipelineView) -> Value {
         .collect();
     let live = live
         .as_ref()
-        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "missing": live.missing, "conditional_writes": live.conditions.as_ref().map(conditions_word), "unit": live.unit.word(2) }));
+        .map(|live| json!({ "source": inspection_json(&live.source), "sink": inspection_json(&live.sink), "missing": live.missing, "conditional_writes": live.conditions.as_ref().map(conditions_word), "folders_not_counted": live.not_spread, "unit": live.unit.word(2) }));
     let action = word(pipeline.action());
     json!({ "name": name, "action": action, "changes": changes, "explanation": explanation, "live": live, "pipeline": plan })
 }

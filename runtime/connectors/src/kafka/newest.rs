@@ -25,6 +25,8 @@ const RECORDS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long reading may take; what came until then counts.
 const WAIT: Duration = Duration::from_secs(5);
+/// Without a record for so long, what is there was read: the last offset of a partition may belong to no record.
+const QUIET: Duration = Duration::from_secs(1);
 /// One poll.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -70,25 +72,29 @@ fn read(
     let consumer = look.consumer();
     let list = look::list(open.iter().map(|(name, (start, _))| (name, Offset::Offset(*start))));
     list.and_then(|list| consumer.assign(&list)).map_err(|error| settings.place.wrapped(&error, "the newest records"))?;
-    let (mut found, mut bytes, begun) = (BTreeMap::<Named, Vec<OwnedMessage>>::new(), 0, Instant::now());
-    let mut ends = open.len();
-    while ends > 0 && !open.is_empty() && bytes < BYTES_MAX && begun.elapsed() < WAIT {
+    let share = BYTES_MAX / open.len().max(1);
+    let (mut found, begun) = (BTreeMap::<Named, (usize, Vec<OwnedMessage>)>::new(), Instant::now());
+    let mut last = begun;
+    while !open.is_empty() && begun.elapsed() < WAIT && (found.is_empty() || last.elapsed() < QUIET) {
         match consumer.poll(POLL) {
             Some(Ok(record)) => {
                 let name: Named = (Arc::from(record.topic()), record.partition());
-                bytes += record.payload_len() + record.key_len();
-                if open.get(&name).is_some_and(|(_, end)| record.offset() + 1 >= *end) {
+                // Records go on coming behind the end.
+                let Some((_, end)) = open.get(&name).copied() else { continue };
+                let (bytes, records) = found.entry(name.clone()).or_default();
+                *bytes += record.payload_len() + record.key_len();
+                if record.offset() + 1 >= end || *bytes >= share {
                     open.remove(&name);
                 }
-                found.entry(name).or_default().push(record.detach());
+                records.push(record.detach());
+                last = Instant::now();
             }
-            // The last offset may belong to no record. Which topic has ended is not said, so they are counted.
-            Some(Err(KafkaError::PartitionEOF(_))) => ends -= 1,
+            Some(Err(KafkaError::PartitionEOF(_))) | None => {}
             Some(Err(error)) if !look::passes(&error) => return Err(settings.place.wrapped(&error, "the newest records")),
-            Some(Err(_)) | None => {}
+            Some(Err(_)) => {}
         }
     }
-    Ok(found)
+    Ok(found.into_iter().map(|(name, (_, records))| (name, records)).collect())
 }
 
 /// Records in memory of their own.

@@ -90,7 +90,7 @@ pub struct Record {
     pub completed_through: RecordNumber,
     /// Why the set was closed, or the record written.
     pub reason: String,
-    /// The plan that it was written with, as a hash.
+    /// What the plan makes of records, as a hash: plans that differ only in when sets end have the same.
     pub plan: String,
     /// The set that was taken back. Stands in every record until it counts again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -277,7 +277,7 @@ pub struct Marks {
     pub owner: String,
     /// New for each record.
     pub nonce: String,
-    /// The plan's hash.
+    /// What the plan makes of records, as a hash.
     pub plan: String,
     /// Why.
     pub reason: String,

@@ -5,7 +5,8 @@ use kpipe_compiler::codes::pages;
 use super::Place;
 
 /// Codes whose examples need more than one file, a plan or a system, and are shown elsewhere.
-const ELSEWHERE: [&str; 10] = ["KP0236", "KP0345", "KP0346", "KP0347", "KP0348", "KP0351", "KP0421", "KP0422", "KP0530", "KP0702"];
+const ELSEWHERE: [&str; 11] =
+    ["KP0236", "KP0345", "KP0346", "KP0347", "KP0348", "KP0351", "KP0421", "KP0422", "KP0530", "KP0533", "KP0702"];
 
 const SCHEMA: &str =
     "schema: { id: bigint, site: string, created_at: string, total: double, temperature: double, customer: { id: bigint } }";
