@@ -13,6 +13,8 @@ mod display;
 pub mod exit;
 mod failure;
 mod format;
+#[cfg(test)]
+mod given;
 pub mod host;
 mod live;
 mod load;

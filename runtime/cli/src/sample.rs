@@ -121,36 +121,10 @@ mod tests {
 
     use kpipe_compiler::plan::Options;
     use kpipe_engine::position::{Delta, PartitionId, Position};
-    use kpipe_engine::records::{RawBatch, Records};
+    use kpipe_engine::records::RawBatch;
 
     use super::*;
-
-    struct Values(Vec<Option<&'static [u8]>>);
-
-    impl Records for Values {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn value(&self, row: usize) -> Option<&[u8]> {
-            self.0[row]
-        }
-        fn key(&self, _row: usize) -> Option<&[u8]> {
-            None
-        }
-        fn position(&self, row: usize) -> Position {
-            Position(row as i64)
-        }
-        fn timestamp_ms(&self, _row: usize) -> Option<i64> {
-            None
-        }
-        fn source_partition(&self) -> i32 {
-            0
-        }
-        fn topic(&self, _row: usize) -> &str {
-            "t"
-        }
-        fn headers(&self, _row: usize, _each: &mut dyn FnMut(&str, Option<&[u8]>)) {}
-    }
+    use crate::given::Values;
 
     /// Hands out its events, then nothing.
     struct Script(VecDeque<Result<SourceEvent, ConnectorError>>, Vec<PartitionId>);
@@ -184,7 +158,7 @@ mod tests {
             delta,
             routes: Arc::from([0]),
             bytes: 0,
-            records: Box::new(Values(values)),
+            records: Box::new(Values { values: values.into_iter().map(|value| value.map(<[u8]>::to_vec)).collect(), partition: 0 }),
         }))
     }
 

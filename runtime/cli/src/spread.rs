@@ -146,42 +146,21 @@ fn by_folder(rows: &RouteRows) -> Vec<Vec<u32>> {
 mod tests {
     use kpipe_compiler::plan::{Compression, DataType, Decode, DecodeColumn, FileFormat, Naming, ValueFormat};
     use kpipe_engine::position::{Delta, PartitionId, Position};
-    use kpipe_engine::records::Records;
 
     use super::*;
+    use crate::given::Values;
     use crate::planning::tests::pipeline;
 
-    struct Values(Vec<String>, i32);
-
-    impl Records for Values {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn source_partition(&self) -> i32 {
-            self.1
-        }
-        fn value(&self, row: usize) -> Option<&[u8]> {
-            Some(self.0[row].as_bytes())
-        }
-        fn key(&self, _row: usize) -> Option<&[u8]> {
-            None
-        }
-        fn position(&self, row: usize) -> Position {
-            Position(row as i64)
-        }
-        fn timestamp_ms(&self, _row: usize) -> Option<i64> {
-            None
-        }
-        fn topic(&self, _row: usize) -> &str {
-            "orders"
-        }
-        fn headers(&self, _row: usize, _each: &mut dyn FnMut(&str, Option<&[u8]>)) {}
-    }
-
     fn batch(number: i32, devices: &[&str]) -> RawBatch {
-        let values: Vec<String> = devices.iter().map(|device| format!("{{\"device\":{device}}}")).collect();
+        let values: Vec<_> = devices.iter().map(|device| Some(format!("{{\"device\":{device}}}").into_bytes())).collect();
         let delta = Delta::new(Position(0), Position(values.len() as i64));
-        RawBatch { partition: PartitionId(0), delta, routes: Arc::from([0]), bytes: 0, records: Box::new(Values(values, number)) }
+        RawBatch {
+            partition: PartitionId(0),
+            delta,
+            routes: Arc::from([0]),
+            bytes: 0,
+            records: Box::new(Values { values, partition: number }),
+        }
     }
 
     fn by(item: PartitionItem) -> Pipeline {
@@ -196,7 +175,7 @@ mod tests {
         };
         let route = Route {
             statement: String::new(),
-            from: "orders".into(),
+            from: "t".into(),
             decode: Decode { format: ValueFormat::Json, columns: vec![column] },
             filter: None,
             project: None,
@@ -212,8 +191,8 @@ mod tests {
         let [spread] = spreads(&pipeline, &batches).unwrap().try_into().unwrap();
         let found = |((topic, number), newest): (&(String, i32), &Newest)| (topic.clone(), *number, newest.read, newest.folders.clone());
         let folders: Vec<_> = spread.partitions.iter().map(found).collect();
-        let orders = |number, read, folders: &[u32]| ("orders".to_owned(), number, read, folders.to_vec());
-        assert_eq!(folders, [orders(0, 5, &[0, 1, 0, 2]), orders(3, 2, &[3, 1]), orders(4, 1, &[1])]);
+        let of = |number, read, folders: &[u32]| ("t".to_owned(), number, read, folders.to_vec());
+        assert_eq!(folders, [of(0, 5, &[0, 1, 0, 2]), of(3, 2, &[3, 1]), of(4, 1, &[1])]);
         assert!((10.0..100.0).contains(&spread.record_bytes), "about the text of a record: {}", spread.record_bytes);
     }
 

@@ -1,7 +1,6 @@
 //! A look at a cluster before anything runs: what answers, what is missing, where a source would start.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use kpipe_engine::connector::{Inspection, OpenRequest, PartitionInspection};
 use kpipe_engine::error::ConnectorError;
@@ -30,13 +29,12 @@ fn source(request: &OpenRequest<'_>, settings: &Settings) -> Result<Inspection, 
     let mut inspection = Inspection { system: look.system(topics.first().copied())?, ..Inspection::default() };
     let mut names: Vec<Named> = Vec::new();
     for topic in topics {
-        let Some(count) = look.partitions(topic)? else {
+        let Some(found) = look.names(topic)? else {
             let missing = settings.place.missing_topic(topic);
             inspection.missing.push(missing.help("a source does not create topics: create it, or correct the name in FROM"));
             continue;
         };
-        let topic: Arc<str> = Arc::from(topic);
-        names.extend((0..count).filter_map(|number| Some((Arc::clone(&topic), i32::try_from(number).ok()?))));
+        names.extend(found);
     }
     let timed = match options.from {
         From::Timestamp(ms) if !names.is_empty() => look.at_time(&names, ms)?,

@@ -180,6 +180,13 @@ impl Look {
         }
     }
 
+    /// The partitions of a topic; `None` if there is no such topic.
+    pub(super) fn names(&self, topic: &str) -> Result<Option<Vec<Named>>, ConnectorError> {
+        let Some(count) = self.partitions(topic)? else { return Ok(None) };
+        let topic: Arc<str> = Arc::from(topic);
+        Ok(Some((0..count).filter_map(|number| Some((Arc::clone(&topic), i32::try_from(number).ok()?))).collect()))
+    }
+
     /// What answered: `Kafka at localhost:9092, 1 broker`. Asked about one topic, for an answer about all of them can be large.
     pub(super) fn system(&self, topic: Option<&str>) -> Result<String, ConnectorError> {
         let brokers = self.metadata(topic.unwrap_or("_kpipe.plans"))?.brokers().len();

@@ -37,9 +37,7 @@ pub(super) fn newest(request: &OpenRequest<'_>) -> Result<Vec<RawBatch>, Connect
     let look = Look::new(&settings, Some(&SourceOptions::new(request)?.group))?;
     let mut names: Vec<Named> = Vec::new();
     for topic in request.routes.iter().map(|route| route.from.as_str()).collect::<BTreeSet<_>>() {
-        let topic: Arc<str> = Arc::from(topic);
-        let count = look.partitions(&topic)?.unwrap_or(0);
-        names.extend((0..count).filter_map(|number| Some((Arc::clone(&topic), i32::try_from(number).ok()?))));
+        names.extend(look.names(topic)?.unwrap_or_default());
     }
     let each = i64::try_from((RECORDS_MAX / names.len().max(1)).max(1)).unwrap_or(1);
     let mut open = BTreeMap::new();

@@ -1,6 +1,5 @@
 //! The applied plan in a compacted topic: key is the pipeline, value the plan, the newest counts.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kpipe_engine::connector::{OpenRequest, PlanStore, Ticket};
@@ -79,9 +78,7 @@ impl PlanStore for TopicPlans {
     fn read(&mut self, pipeline: &str) -> Result<Option<Vec<u8>>, ConnectorError> {
         // librdkafka assigns nothing to a client without a group; this one neither joins nor commits.
         let look = Look::new(&self.settings, Some(TOPIC))?;
-        let Some(count) = look.partitions(TOPIC)? else { return Ok(None) };
-        let topic: Arc<str> = Arc::from(TOPIC);
-        let names: Vec<Named> = (0..count).filter_map(|number| Some((Arc::clone(&topic), i32::try_from(number).ok()?))).collect();
+        let Some(names) = look.names(TOPIC)? else { return Ok(None) };
         self.newest(&look, &names, pipeline.as_bytes())
     }
 
