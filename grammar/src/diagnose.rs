@@ -8,6 +8,7 @@ use crate::excerpt::{excerpt, shown};
 use crate::keyword::{Keyword, clause_keywords, near};
 use crate::labels::{self, one_of};
 use crate::limits::EXCERPT_CHARS_MAX;
+use crate::print::is_expression_word;
 use crate::repair;
 use crate::rules::Rule;
 use crate::segment::span_of;
@@ -134,7 +135,7 @@ impl Stop<'_> {
         })
     }
 
-    /// Signs that other languages write.
+    /// Signs that other languages write, and words that are no field.
     fn operator(&self) -> Option<SyntaxError> {
         let wanted = self.wanted();
         let fits = wanted.contains("an operator") || wanted.contains("a value");
@@ -154,6 +155,10 @@ impl Stop<'_> {
             {
                 let (sign, rest) = text.split_at(1);
                 format!("`-`, `+` and `/` belong to names; as operators they stand between blanks: {sign} {}", excerpt(rest))
+            }
+            TokenKind::Word if text.eq_ignore_ascii_case("NOT") => "behind an operator NOT stands in parentheses: (NOT ...)".to_owned(),
+            TokenKind::Word if self.rules.contains(&Rule::number) && is_expression_word(text) => {
+                format!("a field that is called so stands in back-ticks: `{text}`")
             }
             _ => return None,
         };

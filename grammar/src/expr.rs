@@ -239,6 +239,11 @@ impl BinaryOp {
         }
     }
 
+    /// True if `a self b next c` is `(a self b) next c`.
+    pub(crate) fn comes_before(self, next: BinaryOp) -> bool {
+        self.level() >= next.level()
+    }
+
     const fn level(self) -> Level {
         match self {
             BinaryOp::Or => Level::Or,

@@ -276,8 +276,10 @@ impl Clause<'_> {
         } else if self.tokens[index].kind == TokenKind::Word
             && (text.starts_with("--") && !self.goes_on(index) || self.parts_from_sign(index))
         {
-            // With a blank before it, it would be a comment, or a clause.
-            ticked(text)
+            // With a blank before it, it would be a comment, or a clause. A back-tick right after another one is a doubled one.
+            let next = self.tokens.get(index + 1).filter(|next| self.tokens[index].touches(**next));
+            let meets_tick = next.is_some_and(|next| next.span.text(self.source).starts_with('`'));
+            if meets_tick { Cow::Owned(format!("\"{text}\"")) } else { ticked(text) }
         } else {
             Cow::Borrowed(text)
         }
@@ -494,6 +496,8 @@ mod tests {
     #[test]
     fn names_that_look_like_comments_are_quoted() {
         assert_eq!(lines("INSERT INTO a SELECT b,--c\n FROM d"), ["INSERT INTO a SELECT b, `--c` FROM d"]);
+        assert_eq!(lines("SELECT b FROM d WITHTAG(a=1,--`c`=2)"), ["SELECT b FROM d WITHTAG(a=1, \"--\"`c`=2)"]);
+        assert_eq!(lines("SELECT b FROM d WITHCONVERTER=--`a.B`"), ["SELECT b FROM d WITHCONVERTER=\"--\"`a.B`"]);
     }
 
     #[test]

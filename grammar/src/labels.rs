@@ -22,9 +22,8 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
         Rule::path | Rule::part | Rule::column => Some("a field"),
         Rule::select_item => Some("a field or `*`"),
         Rule::partition_item | Rule::folder | Rule::key_item | Rule::field => Some("a field"),
-        Rule::expr | Rule::both | Rule::negation | Rule::compared | Rule::joined | Rule::sum | Rule::product | Rule::signed
-        | Rule::number | Rule::group | Rule::computed | Rule::function => Some("a value"),
-        Rule::compare | Rule::concat | Rule::add | Rule::multiply => Some("an operator"),
+        Rule::expr | Rule::operation | Rule::number | Rule::group | Rule::computed | Rule::function => Some("a value"),
+        Rule::compare | Rule::arithmetic => Some("an operator"),
         Rule::text | Rule::typed | Rule::literal_type => Some("a text in single quotes"),
         Rule::type_name | Rule::type_word => Some("a type"),
         Rule::type_size => Some("a number"),
@@ -43,11 +42,11 @@ pub(crate) fn label(rule: Rule) -> Option<&'static str> {
         | Rule::with_converter | Rule::with_key | Rule::key_delimiter | Rule::limit | Rule::properties | Rule::option_flag
         | Rule::option_value | Rule::option_columns | Rule::option_tags | Rule::option_time | Rule::option_buckets
         | Rule::option_offsets | Rule::option_sample => None,
-        Rule::where_clause | Rule::test | Rule::primary | Rule::comparison | Rule::is_null | Rule::in_list | Rule::between
+        Rule::where_clause | Rule::condition | Rule::test | Rule::signed | Rule::primary | Rule::is_null | Rule::in_list | Rule::between
         | Rule::like | Rule::case | Rule::cast | Rule::call | Rule::constant | Rule::minus | Rule::or_word | Rule::not_word
         | Rule::is_word | Rule::true_word | Rule::false_word | Rule::in_word | Rule::between_word | Rule::like_word
         | Rule::escape_word | Rule::case_word | Rule::else_word | Rule::cast_word | Rule::try_cast_word | Rule::reserved => None,
-        Rule::word | Rule::string | Rule::ticked | Rule::double | Rule::quoted | Rule::blank_char | Rule::word_char
+        Rule::word | Rule::ticked | Rule::double | Rule::quoted | Rule::blank_char | Rule::word_char
         | Rule::comment_body | Rule::WHITESPACE | Rule::name_piece | Rule::property_list | Rule::column_or_star => None,
     }
 }
@@ -60,10 +59,10 @@ pub(crate) fn expected(rules: &[Rule], following: &'static str) -> String {
     let optional_equals = [Rule::value, Rule::open, Rule::EOI].iter().any(|rule| rules.contains(rule));
     // A value begins in many ways, and behind one stands an operator of any kind.
     let implied: &[Rule] = match () {
-        () if rules.contains(&Rule::function) => {
+        () if rules.contains(&Rule::number) => {
             &[Rule::open, Rule::null_word, Rule::text, Rule::literal_type, Rule::part, Rule::field, Rule::when_word]
         }
-        () if rules.contains(&Rule::multiply) => &[Rule::open, Rule::and_word],
+        () if rules.contains(&Rule::arithmetic) => &[Rule::open, Rule::and_word],
         () => &[],
     };
     let parts = rules.iter().filter(|rule| !(optional_equals && **rule == Rule::equals || implied.contains(rule)));
@@ -98,6 +97,6 @@ mod tests {
         assert_eq!(expected(&[Rule::comma, Rule::equals], "`FROM`"), "`,` or `=`");
         assert_eq!(expected(&[Rule::dot], "`FROM`"), "something else");
         assert_eq!(expected(&[Rule::open, Rule::null_word, Rule::function, Rule::number], "`FROM`"), "a value");
-        assert_eq!(expected(&[Rule::open, Rule::multiply, Rule::and_word, Rule::EOI], "`FROM`"), "an operator or `FROM`");
+        assert_eq!(expected(&[Rule::open, Rule::arithmetic, Rule::and_word, Rule::EOI], "`FROM`"), "an operator or `FROM`");
     }
 }

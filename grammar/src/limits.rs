@@ -13,7 +13,7 @@ pub const PATH_PARTS_MAX: usize = 64;
 /// Parentheses inside each other.
 pub const NESTING_MAX: usize = 32;
 /// Values, operators and calls of one expression.
-pub const EXPR_PARTS_MAX: usize = 4_000;
+pub const EXPR_PARTS_MAX: usize = 2_000;
 /// Errors of one text; the rest of it is not looked at.
 pub const ERRORS_MAX: usize = 100;
 /// Characters of the text that a message repeats.

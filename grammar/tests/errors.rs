@@ -1041,6 +1041,8 @@ fn expressions() {
         ("WHERE a IN ()", "expected a value, found `)`|42 \")\""),
         ("WHERE CASE WHEN a THEN 1", "expected an operator, `WHEN` or `END`, found the end of the statement|54 \"\""),
         ("WHERE CAST(a, INT) = 1", "expected `AS` or an operator, found `,`|42 \",\""),
+        ("WHERE a + end IS NULL", "expected a value, found `end`|40 \"end\"|help: a field that is called so stands in back-ticks: `end`"),
+        ("WHERE a = NOT b", "expected a value, found `NOT`|40 \"NOT\"|help: behind an operator NOT stands in parentheses: (NOT ...)"),
         ("WHERE a LIKE", "expected a value, found the end of the statement|42 \"\""),
     ] {
         let found = mistakes(&format!("INSERT INTO a SELECT * FROM b {clause}"));
@@ -1056,7 +1058,7 @@ fn expressions() {
 #[test]
 fn expression_too_large() {
     let found = mistakes(&format!("INSERT INTO a SELECT * FROM b WHERE {} > 1", vec!["a"; 5_000].join(" + ")));
-    assert!(found.starts_with("KP0147 an expression holds at most 4000 values and operators"), "{found}");
+    assert!(found.starts_with("KP0147 an expression holds at most 2000 values and operators"), "{found}");
 }
 
 #[test]

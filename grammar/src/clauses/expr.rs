@@ -33,22 +33,104 @@ struct Builder<'b, 'c> {
     parts: usize,
 }
 
+/// Operands that wait for what stands behind their operator: `a OR b AND`.
+#[derive(Default)]
+struct Chain(Vec<(Spanned<Expr>, BinaryOp)>);
+
+impl Chain {
+    /// `operand op`: what binds as tight before it is complete.
+    fn push(&mut self, operand: Spanned<Expr>, op: BinaryOp) {
+        let left = self.join(operand, |before| before.comes_before(op));
+        self.0.push((left, op));
+    }
+
+    /// The last operand.
+    fn finish(mut self, operand: Spanned<Expr>) -> Spanned<Expr> {
+        self.join(operand, |_| true)
+    }
+
+    fn join(&mut self, mut operand: Spanned<Expr>, is_complete: impl Fn(BinaryOp) -> bool) -> Spanned<Expr> {
+        while let Some((left, op)) = self.0.pop_if(|(_, op)| is_complete(*op)) {
+            operand = binary(op, left, operand);
+        }
+        operand
+    }
+}
+
 impl Builder<'_, '_> {
-    fn any(&mut self, pair: Pair<'_, Rule>) -> Parsed {
+    /// Counts a value, an operator or a call.
+    fn count(&mut self, pair: &Pair<'_, Rule>) -> Result<(), SyntaxError> {
         self.parts += 1;
         if self.parts > EXPR_PARTS_MAX {
-            return Err(SyntaxError::ExpressionTooLarge { span: self.clause.span_of(&pair) });
+            return Err(SyntaxError::ExpressionTooLarge { span: self.clause.span_of(pair) });
         }
-        match pair.as_rule() {
-            Rule::expr | Rule::both | Rule::joined | Rule::sum | Rule::product => self.chain(pair.into_inner()),
-            Rule::negation => self.prefixed(UnaryOp::Not, pair.into_inner()),
-            Rule::signed => self.prefixed(UnaryOp::Negate, pair.into_inner()),
-            Rule::compared => self.compared(pair.into_inner()),
-            _ => self.primary(pair),
+        Ok(())
+    }
+
+    /// `a = b AND c OR d`, and `a + b` alone.
+    fn any(&mut self, pair: Pair<'_, Rule>) -> Parsed {
+        if pair.as_rule() == Rule::operation {
+            return self.operation(pair);
+        }
+        let mut chain = Chain::default();
+        let mut pairs = pair.into_inner();
+        loop {
+            let condition = self.condition(&mut pairs)?;
+            let Some(word) = pairs.next() else { return Ok(chain.finish(condition)) };
+            self.count(&word)?;
+            chain.push(condition, self.operator(&word)?);
         }
     }
 
+    /// `NOT a = b`, `a IS NULL`: one test after the other, from the left.
+    fn condition(&mut self, pairs: &mut Pairs<'_, Rule>) -> Parsed {
+        let signs = self.signs(Rule::not_word, pairs)?;
+        let mut value = self.next_operation(pairs)?;
+        while let Some(test) = next_if(pairs, |rule| !matches!(rule, Rule::and_word | Rule::or_word)) {
+            self.count(&test)?;
+            value = match operator(&test) {
+                Some(op) => binary(op, value, self.next_operation(pairs)?),
+                None => self.tested(value, test)?,
+            };
+        }
+        Ok(signed(UnaryOp::Not, signs, value))
+    }
+
+    fn next_operation(&mut self, pairs: &mut Pairs<'_, Rule>) -> Parsed {
+        let Some(operation) = pairs.next() else { return Err(self.odd(self.clause.span())) };
+        self.operation(operation)
+    }
+
+    /// `a + b * - c`.
+    fn operation(&mut self, pair: Pair<'_, Rule>) -> Parsed {
+        let mut chain = Chain::default();
+        let mut pairs = pair.into_inner();
+        loop {
+            let signs = self.signs(Rule::minus, &mut pairs)?;
+            let Some(value) = pairs.next() else { return Err(self.odd(self.clause.span())) };
+            let operand = signed(UnaryOp::Negate, signs, self.primary(value)?);
+            let Some(sign) = pairs.next() else { return Ok(chain.finish(operand)) };
+            self.count(&sign)?;
+            chain.push(operand, self.operator(&sign)?);
+        }
+    }
+
+    /// The signs before a value: `NOT NOT`.
+    fn signs(&mut self, rule: Rule, pairs: &mut Pairs<'_, Rule>) -> Result<Vec<Span>, SyntaxError> {
+        let mut signs = Vec::new();
+        while let Some(sign) = next_if(pairs, |found| found == rule) {
+            self.count(&sign)?;
+            signs.push(self.clause.span_of(&sign));
+        }
+        Ok(signs)
+    }
+
+    fn operator(&self, pair: &Pair<'_, Rule>) -> Result<BinaryOp, SyntaxError> {
+        operator(pair).ok_or_else(|| self.odd(self.clause.span_of(pair)))
+    }
+
     fn primary(&mut self, pair: Pair<'_, Rule>) -> Parsed {
+        self.count(&pair)?;
         let span = self.clause.span_of(&pair);
         let at = |node: Expr| Spanned::new(node, span);
         match pair.as_rule() {
@@ -82,84 +164,29 @@ impl Builder<'_, '_> {
         self.first(pairs, span).map(Box::new)
     }
 
-    /// `a op b op c`, from the left.
-    fn chain(&mut self, pairs: Pairs<'_, Rule>) -> Parsed {
-        let mut left: Option<Spanned<Expr>> = None;
-        let mut operator = BinaryOp::And;
-        for pair in pairs {
-            if let Some(found) = binary(&pair) {
-                operator = found;
-                continue;
+    fn tested(&mut self, left: Spanned<Expr>, test: Pair<'_, Rule>) -> Parsed {
+        let at = self.clause.span_of(&test);
+        let span = left.span.to(at);
+        let rule = test.as_rule();
+        let negated = test.clone().into_inner().any(|part| part.as_rule() == Rule::not_word);
+        let mut operands = test.clone().into_inner().filter(|part| is_operand(part.as_rule()));
+        let operand = Box::new(left);
+        let mut next = |builder: &mut Self| match operands.next() {
+            Some(pair) => builder.any(pair).map(Box::new),
+            None => Err(builder.odd(at)),
+        };
+        let node = match rule {
+            Rule::is_null => Expr::IsNull { operand, negated },
+            Rule::between => Expr::Between { operand, low: next(self)?, high: next(self)?, negated },
+            Rule::like => {
+                let pattern = next(self)?;
+                let escape = test.into_inner().find(|part| part.as_rule() == Rule::text);
+                let escape = escape.map(|text| Spanned::new(literal::unquoted(text.as_str()), self.clause.span_of(&text)));
+                Expr::Like { operand, pattern, escape, negated }
             }
-            let next = self.any(pair)?;
-            left = Some(match left {
-                None => next,
-                Some(left) => self.binary(operator, left, next)?,
-            });
-        }
-        left.ok_or_else(|| self.odd(self.clause.span()))
-    }
-
-    fn binary(&mut self, op: BinaryOp, left: Spanned<Expr>, right: Spanned<Expr>) -> Parsed {
-        self.parts += 1;
-        let span = left.span.to(right.span);
-        Ok(Spanned::new(Expr::Binary { op, left: Box::new(left), right: Box::new(right) }, span))
-    }
-
-    fn prefixed(&mut self, op: UnaryOp, pairs: Pairs<'_, Rule>) -> Parsed {
-        let mut signs: Vec<Span> = Vec::new();
-        for pair in pairs {
-            if matches!(pair.as_rule(), Rule::not_word | Rule::minus) {
-                self.parts += 1;
-                signs.push(self.clause.span_of(&pair));
-                continue;
-            }
-            let operand = self.any(pair)?;
-            return Ok(signs.into_iter().rev().fold(operand, |operand, sign| {
-                let span = sign.to(operand.span);
-                Spanned::new(Expr::Unary { op, operand: Box::new(operand) }, span)
-            }));
-        }
-        Err(self.odd(signs.last().copied().unwrap_or_default()))
-    }
-
-    /// `a = b`, `a IS NULL`: one test after the other, from the left.
-    fn compared(&mut self, mut pairs: Pairs<'_, Rule>) -> Parsed {
-        let Some(first) = pairs.next() else { return Err(self.odd(Span::default())) };
-        let mut left = self.any(first)?;
-        for test in pairs {
-            self.parts += 1;
-            let at = self.clause.span_of(&test);
-            let span = left.span.to(at);
-            let negated = test.clone().into_inner().any(|part| part.as_rule() == Rule::not_word);
-            let rule = test.as_rule();
-            let mut operands = test.clone().into_inner().filter(|part| is_operand(part.as_rule()));
-            let operand = Box::new(left);
-            let mut next = |builder: &mut Self| match operands.next() {
-                Some(pair) => builder.any(pair),
-                None => Err(builder.odd(at)),
-            };
-            let node = match rule {
-                Rule::is_null => Expr::IsNull { operand, negated },
-                Rule::comparison => {
-                    let op = test.into_inner().find_map(|part| binary(&part)).unwrap_or(BinaryOp::Equal);
-                    Expr::Binary { op, left: operand, right: Box::new(next(self)?) }
-                }
-                Rule::between => {
-                    let (low, high) = (next(self)?, next(self)?);
-                    Expr::Between { operand, low: Box::new(low), high: Box::new(high), negated }
-                }
-                Rule::like => {
-                    let pattern = Box::new(next(self)?);
-                    let escape = test.into_inner().find(|part| part.as_rule() == Rule::text);
-                    let escape = escape.map(|text| Spanned::new(literal::unquoted(text.as_str()), self.clause.span_of(&text)));
-                    Expr::Like { operand, pattern, escape, negated }
-                }
-                _ => Expr::In { operand, list: operands.map(|item| self.any(item)).collect::<Result<_, _>>()?, negated },
-            };
-            left = Spanned::new(node, span);
-        }
-        Ok(left)
+            _ => Expr::In { operand, list: operands.map(|item| self.any(item)).collect::<Result<_, _>>()?, negated },
+        };
+        Ok(Spanned::new(node, span))
     }
 
     fn case(&mut self, pairs: Pairs<'_, Rule>) -> Result<Expr, SyntaxError> {
@@ -203,14 +230,31 @@ impl Builder<'_, '_> {
 
 /// True for the rules that hold a value.
 fn is_operand(rule: Rule) -> bool {
-    matches!(rule, Rule::expr | Rule::joined)
+    matches!(rule, Rule::expr | Rule::operation)
 }
 
-fn binary(pair: &Pair<'_, Rule>) -> Option<BinaryOp> {
+fn next_if<'i>(pairs: &mut Pairs<'i, Rule>, is_wanted: impl Fn(Rule) -> bool) -> Option<Pair<'i, Rule>> {
+    if is_wanted(pairs.peek()?.as_rule()) { pairs.next() } else { None }
+}
+
+fn binary(op: BinaryOp, left: Spanned<Expr>, right: Spanned<Expr>) -> Spanned<Expr> {
+    let span = left.span.to(right.span);
+    Spanned::new(Expr::Binary { op, left: Box::new(left), right: Box::new(right) }, span)
+}
+
+/// A value and what stands before it.
+fn signed(op: UnaryOp, signs: Vec<Span>, value: Spanned<Expr>) -> Spanned<Expr> {
+    signs.into_iter().rev().fold(value, |operand, sign| {
+        let span = sign.to(operand.span);
+        Spanned::new(Expr::Unary { op, operand: Box::new(operand) }, span)
+    })
+}
+
+fn operator(pair: &Pair<'_, Rule>) -> Option<BinaryOp> {
     match pair.as_rule() {
         Rule::or_word => Some(BinaryOp::Or),
         Rule::and_word => Some(BinaryOp::And),
-        Rule::compare | Rule::concat | Rule::add | Rule::multiply => match pair.as_str() {
+        Rule::compare | Rule::arithmetic => match pair.as_str() {
             "!=" => Some(BinaryOp::NotEqual),
             sign => BinaryOp::ALL.into_iter().find(|op| op.text() == sign),
         },
