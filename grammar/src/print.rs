@@ -23,8 +23,8 @@ pub(crate) fn is_expression_word(text: &str) -> bool {
 /// True if a name can stand without back-ticks and is not mistaken for anything else.
 pub(crate) fn is_bare_name(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || is_word_sign(byte) || byte == b'.' || byte == b'=';
-    // `pk=x` reads as the clause PK.
-    let word = text.split_once('=').map_or(text, |(word, _)| word);
+    // `pk=x` reads as the clause PK, and a target `from.a` as FROM.
+    let word = text.split_once(['=', '.']).map_or(text, |(word, _)| word);
     !text.is_empty() && text.bytes().all(fits) && !text.starts_with('=') && !text.starts_with("--") && !is_reserved(word)
 }
 

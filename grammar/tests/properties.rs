@@ -65,7 +65,7 @@ fn mutated() -> impl Strategy<Value = String> {
 
 #[test]
 fn a_name_that_begins_like_a_clause_is_quoted() {
-    for name in ["Pk=", "limit=5", "Batch=x", "storeas=json"] {
+    for name in ["Pk=", "limit=5", "Batch=x", "storeas=json", "from.a"] {
         let text = format!("INSERT INTO a SELECT * FROM `{name}`");
         let parsed = parse(&text);
         assert_eq!(parsed.errors, [], "{text}");
