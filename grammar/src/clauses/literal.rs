@@ -71,6 +71,12 @@ pub(super) fn part(clause: &Clause<'_>, pair: &Pair<'_, Rule>) -> Spanned<String
     Spanned::new(unquoted(pair.as_str()), clause.span_of(pair))
 }
 
+/// `AS name`: the name.
+pub(super) fn alias(clause: &Clause<'_>, pair: &Pair<'_, Rule>) -> Result<Spanned<String>, SyntaxError> {
+    let alias = part(clause, pair);
+    if alias.node.is_empty() { Err(SyntaxError::Empty { what: "a name", span: alias.span }) } else { Ok(alias) }
+}
+
 /// The path of some `part`s, with the old spelling `_.topic` read as `_topic`.
 pub(super) fn path<'p>(
     clause: &Clause<'_>,

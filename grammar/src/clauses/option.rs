@@ -117,7 +117,7 @@ impl Reader<'_> {
         }
         let inner: Parts<'_> = item.into_inner().collect();
         let star = inner.iter().any(|part| part.as_rule() == Rule::star);
-        let alias = inner.iter().find(|part| part.as_rule() == Rule::alias).map(|part| literal::part(self.clause, part));
+        let alias = inner.iter().find(|part| part.as_rule() == Rule::alias).map(|part| literal::alias(self.clause, part)).transpose()?;
         let path = literal::path_or_above(self.clause, inner.into_iter(), star, self.report)?.node;
         Ok(Spanned::new(if star { OptionColumn::StarOf(path) } else { OptionColumn::Field { path, alias } }, span))
     }
@@ -141,7 +141,11 @@ impl Reader<'_> {
             let (expected, found) = ("a field".to_owned(), shown(&key.node));
             return Err(SyntaxError::WrongValue { clause: self.keyword, expected, found, span: key.span, replacement: None });
         }
-        let value = values.next().map(if is_alias { TagValue::Alias } else { TagValue::Constant });
+        let value = values.next();
+        if let Some(empty) = value.as_ref().filter(|value| is_alias && value.node.is_empty()) {
+            return Err(SyntaxError::Empty { what: "a name", span: empty.span });
+        }
+        let value = value.map(if is_alias { TagValue::Alias } else { TagValue::Constant });
         Ok(Tag { key, value })
     }
 
@@ -323,6 +327,8 @@ mod tests {
             ("WITHTAG (a.b., c = d)", "KP0118"),
             ("WITHTAG ('')", "KP0118"),
             ("WITHTYPE ''", "KP0114"),
+            ("IGNORE a AS ''", "KP0114"),
+            ("WITHTAG (a AS '')", "KP0114"),
             ("PK a, ``", "KP0114"),
             ("PK *", "KP0118"),
             ("IGNORE a, *", "KP0118"),

@@ -52,7 +52,7 @@ fn item(clause: &Clause<'_>, pair: Pair<'_, Rule>, report: &mut Report) -> Resul
         match part.as_rule() {
             Rule::part => parts.push(part),
             Rule::star => star = true,
-            Rule::alias => alias = Some(self::alias(clause, &part)?),
+            Rule::alias => alias = Some(literal::alias(clause, &part)?),
             _ => {}
         }
     }
@@ -72,17 +72,12 @@ pub(super) fn computed(
     for part in pair.into_inner() {
         match part.as_rule() {
             Rule::expr => value = Some(expr::parse(clause, part, report)?),
-            Rule::alias => name = Some(alias(clause, &part)?),
+            Rule::alias => name = Some(literal::alias(clause, &part)?),
             _ => {}
         }
     }
     let found = || SyntaxError::Expected { expected: "a value".to_owned(), found: shown(span.text(clause.source)), span, help: None };
     Ok((value.ok_or_else(found)?, name))
-}
-
-fn alias(clause: &Clause<'_>, pair: &Pair<'_, Rule>) -> Result<Spanned<String>, SyntaxError> {
-    let alias = literal::part(clause, pair);
-    if alias.node.is_empty() { Err(SyntaxError::Empty { what: "a name", span: alias.span }) } else { Ok(alias) }
 }
 
 /// A bare word with a sign in it may be meant as a calculation.
