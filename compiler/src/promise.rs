@@ -43,9 +43,6 @@ pub enum PromiseError {
     /// `commit.protocol: ledger` from a source that begins where it stood itself.
     #[error("a ledger needs a source that begins where it says, and this one does not")]
     LedgerSource,
-    /// `commit.protocol: kafka`.
-    #[error("`commit.protocol: kafka` is known, but not supported yet")]
-    KafkaProtocol,
     /// `delivery: exactly_once` into a log.
     #[error("`exactly_once` into a log is known, but not supported yet")]
     RecordsExactlyOnce,
@@ -99,7 +96,6 @@ impl PromiseError {
             Self::LedgerSource => {
                 vec![(Cause::SinkOption("commit.protocol"), "asked for here"), (Cause::Source, "begins where it stood itself")]
             }
-            Self::KafkaProtocol => vec![(Cause::SinkOption("commit.protocol"), "asked for here")],
             Self::WallClock => vec![
                 (Cause::Delivery, "asked for here"),
                 (Cause::SinkOption("flush.schedule"), "depends on the clock on the wall"),
@@ -133,7 +129,6 @@ impl PromiseError {
             }
             Self::LedgerNames => "leave `compat` out, or `commit.protocol`",
             Self::LedgerSource => "leave `commit.protocol` out",
-            Self::KafkaProtocol => "leave `commit.protocol` out: the ledger is used where the store honours conditional writes",
             Self::RecordsExactlyOnce => "use `delivery: at_least_once`: after a crash, records since the last commit come twice",
             Self::NoStableNumber => "use `delivery: at_least_once`; an id in the message lets readers drop what comes twice",
             Self::QosZero(_) => "set `qos: 1`, or ask for `delivery: at_most_once`",
@@ -184,10 +179,12 @@ pub fn prove(facts: &Facts<'_>) -> Result<Promise, PromiseError> {
 /// How sets of files come to count.
 #[must_use]
 pub fn protocol(facts: &Facts<'_>) -> CommitProtocol {
-    if can_keep_ledger(facts) && facts.sink_options.text("commit.protocol") != Some("deterministic") {
-        CommitProtocol::Ledger
-    } else {
-        CommitProtocol::Deterministic
+    match facts.sink_options.text("commit.protocol") {
+        _ if !can_keep_ledger(facts) => CommitProtocol::Deterministic,
+        Some("deterministic") => CommitProtocol::Deterministic,
+        Some("ledger") => CommitProtocol::Ledger,
+        Some("kafka") => CommitProtocol::Kafka,
+        _ => CommitProtocol::Auto,
     }
 }
 
@@ -201,9 +198,8 @@ fn can_keep_ledger(facts: &Facts<'_>) -> bool {
 /// A protocol that was asked for and cannot be.
 fn check_protocol(facts: &Facts<'_>) -> Result<(), PromiseError> {
     match facts.sink_options.text("commit.protocol") {
-        Some("kafka") => Err(PromiseError::KafkaProtocol),
-        Some("ledger") if facts.sink_options.text("compat").is_some() => Err(PromiseError::LedgerNames),
-        Some("ledger") if !can_keep_ledger(facts) => Err(PromiseError::LedgerSource),
+        Some("ledger" | "kafka") if facts.sink_options.text("compat").is_some() => Err(PromiseError::LedgerNames),
+        Some("ledger" | "kafka") if !can_keep_ledger(facts) => Err(PromiseError::LedgerSource),
         _ => Ok(()),
     }
 }
@@ -223,11 +219,9 @@ fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
             Guarantee::AtLeastOnce.min(facts.sink.guarantee),
             "a message is acknowledged only after the sink acknowledged it; after a crash the unacknowledged ones come again",
         ),
-        (Replay::Seekable | Replay::FromPosition, SinkKind::Files) if protocol(facts) == CommitProtocol::Ledger => (
-            Guarantee::ExactlyOnce,
-            "a set of files counts from the moment that one record of the ledger names it, whoever writes and whatever fails; for every reader \
-             of the prefix, if the store honours conditional writes, which is tried at the start",
-        ),
+        (Replay::Seekable | Replay::FromPosition, SinkKind::Files) if protocol(facts).keeps_ledger() => {
+            (Guarantee::ExactlyOnce, ledger_reason(protocol(facts)))
+        }
         (Replay::Seekable | Replay::FromPosition, SinkKind::Files) => (
             Guarantee::AtLeastOnce.min(facts.sink.guarantee),
             "the position moves after the files are complete; a crash between the two writes whole ranges of offsets, named in the \
@@ -237,6 +231,24 @@ fn strongest(facts: &Facts<'_>) -> (Guarantee, &'static str) {
             facts.sink.guarantee,
             "the position moves after the sink acknowledged; a crash between the two writes the records since the last commit once more",
         ),
+    }
+}
+
+fn ledger_reason(protocol: CommitProtocol) -> &'static str {
+    match protocol {
+        CommitProtocol::Auto => {
+            "a set of files counts from the moment that one record of the ledger names it, whoever writes and whatever fails; for every reader \
+             of the prefix. Where the store ignores conditional writes, which is tried at the start, the group's committed offset says which \
+             record counts"
+        }
+        CommitProtocol::Ledger | CommitProtocol::Deterministic => {
+            "a set of files counts from the moment that one record of the ledger names it, whoever writes and whatever fails; for every reader \
+             of the prefix, if the store honours conditional writes, which is tried at the start"
+        }
+        CommitProtocol::Kafka => {
+            "a set of files counts from the moment that the group's committed offset names its record, whoever writes and whatever fails; for \
+             every reader of the prefix, as long as nobody moves the group's offsets, which is noticed"
+        }
     }
 }
 
@@ -337,16 +349,16 @@ mod tests {
         };
         let asked = |word: &str| with("commit.protocol", OptionValue::Text(word.to_owned()));
         let compat = with("compat", OptionValue::Text("confluent".to_owned()));
-        let exact = (Ok(Guarantee::ExactlyOnce), CommitProtocol::Ledger);
+        let exact = (Ok(Guarantee::ExactlyOnce), CommitProtocol::Auto);
         assert_eq!(facts(none.clone(), None), exact);
         assert_eq!(facts(asked("auto"), EXACTLY), exact);
-        assert_eq!(facts(asked("ledger"), AT_LEAST), exact);
+        assert_eq!(facts(asked("ledger"), AT_LEAST), (Ok(Guarantee::ExactlyOnce), CommitProtocol::Ledger));
+        assert_eq!(facts(asked("kafka"), EXACTLY), (Ok(Guarantee::ExactlyOnce), CommitProtocol::Kafka));
         let names = (Ok(Guarantee::AtLeastOnce), CommitProtocol::Deterministic);
         assert_eq!(facts(asked("deterministic"), None), names);
         assert_eq!(facts(compat.clone(), None), names);
         assert_eq!(facts(asked("deterministic"), EXACTLY).0, Err(PromiseError::Deterministic));
         assert_eq!(facts(compat.clone(), EXACTLY).0, Err(PromiseError::WallClock));
-        assert_eq!(facts(asked("kafka"), None).0, Err(PromiseError::KafkaProtocol));
         let both = Options(asked("ledger").0.into_iter().chain(compat.0).collect());
         assert_eq!(facts(both, None).0, Err(PromiseError::LedgerNames));
         assert_eq!(run(Replay::FromPosition, &none, SinkKind::Files, &asked("ledger"), None), Err(PromiseError::LedgerSource));
@@ -485,14 +497,13 @@ mod tests {
     }
 
     /// Every refusal.
-    const REFUSALS: [PromiseError; 12] = [
+    const REFUSALS: [PromiseError; 11] = [
         PromiseError::UnacknowledgedIntoFiles,
         PromiseError::NotSeekable,
         PromiseError::WallClock,
         PromiseError::Deterministic,
         PromiseError::LedgerNames,
         PromiseError::LedgerSource,
-        PromiseError::KafkaProtocol,
         PromiseError::RecordsExactlyOnce,
         PromiseError::NoStableNumber,
         PromiseError::QosZero(Guarantee::AtLeastOnce),
@@ -539,9 +550,6 @@ mod tests {
           SinkOption("commit.protocol") asked for here
           Source begins where it stood itself
           leave `commit.protocol` out
-        `commit.protocol: kafka` is known, but not supported yet
-          SinkOption("commit.protocol") asked for here
-          leave `commit.protocol` out: the ledger is used where the store honours conditional writes
         `exactly_once` into a log is known, but not supported yet
           Delivery asked for here
           use `delivery: at_least_once`: after a crash, records since the last commit come twice

@@ -20,10 +20,15 @@ from storm.world import ROOT, Failed, say, settings
 
 # The whole, and the form for every change. What a scenario does not name it does not use.
 SCENARIOS = {
-    "kills": (kills.run, dict(records=2_000_000, kills=300, rate=20_000, rows=20_000, rotation="interval"),
-              dict(records=150_000, kills=20, rate=8_000, rows=20_000, rotation="interval")),
-    "steps": (steps.run, dict(times=5, rate=5_000), dict(times=1, rate=4_000)),
-    "zombie": (group.zombie, dict(rounds=24, rate=6_000), dict(rounds=2, rate=4_000)),
+    "kills": (kills.run, dict(records=2_000_000, kills=300, rate=20_000, rows=20_000, rotation="interval", protocol="ledger"),
+              dict(records=150_000, kills=20, rate=8_000, rows=20_000, rotation="interval", protocol="ledger")),
+    "steps": (steps.run, dict(times=5, rate=5_000, protocol="ledger"), dict(times=1, rate=4_000, protocol="ledger")),
+    "zombie": (group.zombie, dict(rounds=24, rate=6_000, protocol="ledger"), dict(rounds=2, rate=4_000, protocol="ledger")),
+    # The same where the group's offsets say which records count.
+    "kills-offsets": (kills.run, dict(records=1_000_000, kills=150, rate=20_000, rows=20_000, rotation="interval", protocol="kafka"),
+                      dict(records=60_000, kills=8, rate=8_000, rows=20_000, rotation="interval", protocol="kafka")),
+    "steps-offsets": (steps.run, dict(times=3, rate=5_000, protocol="kafka"), dict(times=1, rate=4_000, protocol="kafka")),
+    "zombie-offsets": (group.zombie, dict(rounds=24, rate=6_000, protocol="kafka"), dict(rounds=2, rate=4_000, protocol="kafka")),
     "rebalance": (group.rebalance, dict(seconds=300, rate=5_000), dict(seconds=15, rate=4_000)),
     "outages": (network.outages, dict(rounds=12, seconds=10, rate=5_000), dict(rounds=2, seconds=3, rate=3_000)),
     "network": (network.faulty, dict(seconds=180, rate=5_000), dict(seconds=18, rate=4_000)),
@@ -41,6 +46,7 @@ def run(opt, name):
     begun = time.monotonic()
     try:
         finding = scenario(opt, size, random.Random(f"{opt.seed}/{name}"))
+        finding.scenario = name
     except Exception as error:  # the others go on, and the report says it
         if not isinstance(error, Failed):
             traceback.print_exc()

@@ -254,7 +254,7 @@ fn refused(error: PromiseError) -> EndpointError {
         | PromiseError::Deterministic
         | PromiseError::RecordsExactlyOnce
         | PromiseError::NoStableNumber => EndpointError::ExactlyOnce { error },
-        PromiseError::LedgerNames | PromiseError::LedgerSource | PromiseError::KafkaProtocol => EndpointError::Protocol { error },
+        PromiseError::LedgerNames | PromiseError::LedgerSource => EndpointError::Protocol { error },
     }
 }
 

@@ -54,15 +54,20 @@ pub fn explain(pipeline: &Pipeline) -> Vec<Line> {
 /// How files come to count, for people.
 fn commit_text(commit: CommitProtocol, sink: &Options) -> String {
     let why = match (commit, sink.text("commit.protocol"), sink.text("compat")) {
-        (CommitProtocol::Ledger, Some("ledger"), _) | (CommitProtocol::Deterministic, Some("deterministic"), _) => {
-            "`commit.protocol` asks for it".to_owned()
+        (commit, Some(asked), _) if asked == commit.word() && asked != "auto" => "`commit.protocol` asks for it".to_owned(),
+        (CommitProtocol::Auto | CommitProtocol::Ledger | CommitProtocol::Kafka, ..) => {
+            "the strongest that this source and these names allow".to_owned()
         }
-        (CommitProtocol::Ledger, ..) => "the strongest that this source and these names allow".to_owned(),
         (CommitProtocol::Deterministic, _, Some(compat)) => format!("names of `compat: {compat}` hold one offset"),
         (CommitProtocol::Deterministic, ..) => "the source begins where it stood itself, not where a ledger says".to_owned(),
     };
     match commit {
-        CommitProtocol::Ledger => format!("ledger: one record names the files of a set, then they are made visible ({why})"),
+        CommitProtocol::Auto | CommitProtocol::Ledger => {
+            format!("ledger: one record names the files of a set, then they are made visible ({why})")
+        }
+        CommitProtocol::Kafka => {
+            format!("kafka: one record names the files of a set, the group's offset names the record, then they are made visible ({why})")
+        }
         CommitProtocol::Deterministic => format!("deterministic: files are made visible, then the position moves ({why})"),
     }
 }

@@ -329,8 +329,12 @@ pub struct Promise {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommitProtocol {
+    /// As `Ledger` if the store honours conditional writes, else as `Kafka`: that is tried at the start.
+    Auto,
     /// A record of the ledger names the prepared files of a set and the positions that it covers; then they become visible.
     Ledger,
+    /// The same, but for what makes a record count: not that it is there, but that the committed offset of the group names it.
+    Kafka,
     /// The files become visible, then the source's position moves. A crash in between writes them again, under the same names if they close
     /// at the same positions.
     #[default]
@@ -342,8 +346,19 @@ impl CommitProtocol {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Ledger => "ledger",
+            Self::Kafka => "kafka",
             Self::Deterministic => "deterministic",
+        }
+    }
+
+    /// Records name what counts, and the source begins where they say.
+    #[must_use]
+    pub fn keeps_ledger(self) -> bool {
+        match self {
+            Self::Auto | Self::Ledger | Self::Kafka => true,
+            Self::Deterministic => false,
         }
     }
 

@@ -9,12 +9,12 @@ use kpipe_compiler::plan::{
     CommitProtocol, DeadLetter, Decode, Endpoint, KeyPlan, Pipeline, RecordTail, Route, Tail, TopicName, ValueFormat,
 };
 use kpipe_connectors::ALL;
-use kpipe_engine::connector::{ConnectorDef, FileStore, Inspection, OpenRequest, PlanStore, Secrets, Source};
+use kpipe_engine::connector::{Bookmarks, ConnectorDef, FileStore, Inspection, OpenRequest, PlanStore, Secrets, Source};
 use kpipe_engine::env::Env;
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 use kpipe_engine::ledger::audit::Audited;
 use kpipe_engine::ledger::progress::Progress;
-use kpipe_engine::ledger::{Conditional, probe_gently, refusal};
+use kpipe_engine::ledger::{Conditional, is_unconditional, probe_gently, refusal};
 use tokio::runtime::Handle;
 
 use crate::origin::End;
@@ -55,6 +55,8 @@ pub(crate) struct Look {
 pub(crate) enum Conditions {
     /// It does.
     Honoured,
+    /// It does not: the group's offsets say which records count.
+    Ignored,
     /// It did not let itself be tried: why.
     Unknown(String),
 }
@@ -121,15 +123,21 @@ impl World<'_> {
     /// Tries the store that is to hold the ledger, as a start of the pipeline does.
     fn conditions(&self, pipeline: &Pipeline, sink: &Inspection) -> Result<Option<Conditions>, ConnectorError> {
         let first = pipeline.routes.iter().find_map(|route| if let Tail::Files(tail) = &route.tail { Some((route, tail)) } else { None });
-        let (CommitProtocol::Ledger, Some((route, tail)), Some(open)) = (pipeline.commit, first, definition(&pipeline.sink)?.store) else {
-            return Ok(None);
+        let is_tried = match pipeline.commit {
+            CommitProtocol::Auto | CommitProtocol::Ledger => true,
+            CommitProtocol::Kafka | CommitProtocol::Deterministic => false,
         };
+        let (Some((route, tail)), Some(open)) = (first.filter(|_| is_tried), definition(&pipeline.sink)?.store) else { return Ok(None) };
         if sink.creates_by_itself {
             return Ok(Some(Conditions::Honoured));
         }
         let store = open(&self.request(pipeline, &pipeline.sink, std::slice::from_ref(route)))?;
         let nonce = format!("plan-{:016x}", Env::system().random.next());
-        match self.runtime.block_on(probe_gently(store.as_ref(), &tail.prefix, &nonce)) {
+        let probed = self.runtime.block_on(probe_gently(store.as_ref(), &tail.prefix, &nonce));
+        if pipeline.commit == CommitProtocol::Auto && is_unconditional(&probed) {
+            return Ok(Some(Conditions::Ignored));
+        }
+        match probed {
             Ok(Conditional::Honoured) => Ok(Some(Conditions::Honoured)),
             Ok(Conditional::Ignored) => Err(refusal(&store.place())),
             // Whoever plans need not be allowed to write.
@@ -179,8 +187,14 @@ impl World<'_> {
             outputs,
             source,
             statements: pipeline.routes.len(),
+            bookmarks: self.bookmarks(pipeline)?,
             progress: Progress::default(),
         })
+    }
+
+    /// Where the source says which records of the ledger count, if it can.
+    fn bookmarks(&self, pipeline: &Pipeline) -> Result<Option<Box<dyn Bookmarks>>, ConnectorError> {
+        definition(&pipeline.source)?.bookmarks.map(|open| open(&self.request(pipeline, &pipeline.source, &pipeline.routes))).transpose()
     }
 
     /// Opens the source of a pipeline with these options.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kpipe_compiler::plan::{Decode, Endpoint, KeyPlan, OptionValue, Options, RecordTail, Route, SecretRef, Tail, TopicName, ValueFormat};
 use kpipe_engine::connector::{
-    Accept, Assigned, ConnectorDef, Delivery, OpenRequest, OutBatch, RecordSink, Secrets, Source, SourceEvent, Ticket,
+    Accept, Assigned, Bookmark, ConnectorDef, Delivery, Mark, OpenRequest, OutBatch, RecordSink, Secrets, Source, SourceEvent, Ticket,
 };
 use kpipe_engine::error::{ConnectorError, ErrorKind};
 use kpipe_engine::position::{Delta, PartitionId, Position};
@@ -599,6 +599,72 @@ fn retention_between_the_look_and_the_read_is_an_error_too() {
     source.start(id, Position(2)).unwrap();
     let error = until("the error", || source.poll(POLL, Accept::Records).err());
     assert!(error.kind == ErrorKind::Missing && error.message.contains("offset 2 is not there: the partition holds 5 to 10"), "{error}");
+}
+
+fn mark(at: i64, word: &str) -> Mark {
+    Mark { position: Position(at), word: word.to_owned() }
+}
+
+impl Pipeline {
+    /// Polls until partitions are assigned, and gives what is kept beside the first one.
+    fn bookmark(&self, source: &mut dyn Source) -> Arc<dyn Bookmark> {
+        waiting(source).remove(0).bookmark.unwrap()
+    }
+
+    fn read(&self, bookmark: &dyn Bookmark) -> Option<Mark> {
+        until("a bookmark", || self.runtime.block_on(bookmark.read()).ok())
+    }
+
+    /// Writes while the source is polled, as a task does: the group may be of a new generation.
+    fn write(&self, bookmark: &dyn Bookmark, mark: &Mark, source: &mut dyn Source) {
+        until("a bookmark", || {
+            source.poll(Duration::ZERO, Accept::EventsOnly).unwrap();
+            self.runtime.block_on(bookmark.write(mark.clone())).map_err(|error| println!("{error}")).ok()
+        });
+    }
+}
+
+#[test]
+fn a_bookmark_is_written_by_whoever_has_the_partition_and_by_nobody_else() {
+    let topic = topic("bookmark", 1, 10);
+    let pipeline = Pipeline::new(&topic, &topic).with(&[("group_instance", text("w"))]);
+    let mut first = pipeline.told_source().unwrap();
+    let ours = pipeline.bookmark(&mut *first);
+    assert_eq!(pipeline.read(&*ours), None);
+    pipeline.write(&*ours, &mark(4, "four"), &mut *first);
+    assert_eq!(pipeline.read(&*ours), Some(mark(4, "four")));
+    // Another process of the same name takes its place; the first one does not hear of it.
+    let mut second = pipeline.told_source().unwrap();
+    let held = waiting(&mut *second).remove(0);
+    assert_eq!(held.committed, Some(Position(4)));
+    let theirs = held.bookmark.unwrap();
+    pipeline.write(&*theirs, &mark(7, "seven"), &mut *second);
+    let refused = pipeline.runtime.block_on(ours.write(mark(5, "five"))).unwrap_err();
+    assert_eq!(pipeline.read(&*theirs), Some(mark(7, "seven")), "{refused}");
+    let outside = (kafka().bookmarks.unwrap())(&pipeline.request()).unwrap().of(&topic.as_str().into(), 0);
+    let refused = pipeline.runtime.block_on(outside.write(mark(6, "six"))).unwrap_err();
+    assert!(refused.kind == ErrorKind::Fenced && refused.message.contains("has members"), "{refused}");
+    drop((first, second));
+    // A static member does not leave; the group forgets it.
+    until("a group without members", || pipeline.runtime.block_on(outside.write(mark(9, "nine"))).ok());
+    assert_eq!(pipeline.read(&*outside), Some(mark(9, "nine")));
+}
+
+#[test]
+fn a_bookmark_ends_when_its_partition_goes() {
+    let topic = topic("bookmark-moves", 1, 10);
+    let pipeline = Pipeline::new(&topic, &topic);
+    let mut first = pipeline.told_source().unwrap();
+    let ours = pipeline.bookmark(&mut *first);
+    pipeline.write(&*ours, &mark(4, "four"), &mut *first);
+    drop(first);
+    let gone = pipeline.runtime.block_on(ours.write(mark(5, "five"))).unwrap_err();
+    let mut second = pipeline.told_source().unwrap();
+    let theirs = pipeline.bookmark(&mut *second);
+    assert_eq!(pipeline.read(&*theirs), Some(mark(4, "four")), "{gone}");
+    pipeline.write(&*theirs, &mark(8, "eight"), &mut *second);
+    assert!(pipeline.runtime.block_on(ours.write(mark(6, "six"))).is_err());
+    assert_eq!(pipeline.read(&*theirs), Some(mark(8, "eight")));
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub struct ConnectorDef {
     pub newest: Option<Open<Vec<RawBatch>>>,
     /// Reads and writes the applied plan in the system, for a sink that can hold it.
     pub plans: Option<Open<Box<dyn PlanStore>>>,
+    /// What a source system keeps beside the positions of its readers, from outside: for commands, while nobody reads.
+    pub bookmarks: Option<Open<Box<dyn Bookmarks>>>,
 }
 
 /// What a connector is opened with.
@@ -159,6 +161,34 @@ pub struct Assigned {
     pub committed: Option<Position>,
     /// What tells this partition from another of the same name: Kafka's topic id (base64 of the UUID); `-` where the source cannot say.
     pub identity: Arc<str>,
+    /// What the source system keeps beside the position, if it can.
+    pub bookmark: Option<Arc<dyn Bookmark>>,
+}
+
+/// Where a partition stands for those who read it, and a word about that, kept by the source system itself: Kafka's committed offset and its
+/// metadata. Each time that a partition is assigned it is another one.
+pub trait Bookmark: Send + Sync + std::fmt::Debug {
+    /// What is kept, when every write that anybody began is done or never will be; `None` if nothing ever was.
+    fn read(&self) -> BoxFuture<'_, Result<Option<Mark>, ConnectorError>>;
+
+    /// Replaces it in one step, as long as the partition is the one that was assigned: whoever lost it is refused, knowing of that or not,
+    /// and however late the request arrives. Whoever gets an error does not know whether it was written, and asks again with the same.
+    fn write(&self, mark: Mark) -> BoxFuture<'_, Result<(), ConnectorError>>;
+}
+
+/// Bookmarks of partitions that nobody reads.
+pub trait Bookmarks: Send + Sync {
+    /// That of a partition. Writing it is refused while somebody reads.
+    fn of(&self, topic: &Arc<str>, partition: i32) -> Arc<dyn Bookmark>;
+}
+
+/// What a [`Bookmark`] keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Where the partition stands.
+    pub position: Position,
+    /// The word about it; empty where somebody else moved it.
+    pub word: String,
 }
 
 /// [`Assigned::identity`] where a source cannot say.

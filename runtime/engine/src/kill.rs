@@ -18,6 +18,7 @@ pub const KILL_POINTS: &[&str] = &[
     "dead.letter.sent",
     "dead.letter.acknowledged",
     "ledger.record.before",
+    "ledger.record.lies",
     "ledger.record.written",
     "ledger.file.completed",
     "ledger.set.visible",

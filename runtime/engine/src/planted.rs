@@ -51,6 +51,12 @@ pub(crate) enum PlantedBug {
     IdentityIgnored,
     /// A store that ignores conditions is trusted.
     NoProbe,
+    /// A bookmark names a record before that is there.
+    NamedBeforeItIsThere,
+    /// A bookmark that forgot the newest records is believed.
+    ForgottenBookmark,
+    /// A position is committed without the word that names a record.
+    WordErased,
     /// A source jumps over what retention removed.
     GapIsSilent,
     /// An MQTT message is acknowledged when it is read.

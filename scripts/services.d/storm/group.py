@@ -5,20 +5,23 @@ import time
 
 from .lake import Lake
 from .report import Finding
-from .steps import at, names
+from .steps import at, is_met, names
 from .world import Failed, until
 
 SESSION_MS = 4_000
 # Where a zombie does the most harm: with everything ready to be written, or half written.
+# Some are met only where a record counts by being there, or only where the group's offset names it.
 STOPS = ["upload.part.stored", "upload.set.staged", "ledger.record.before", "ledger.record.written", "ledger.file.completed", "ledger.set.visible",
-         "offset.before", "ledger.fence.before"]
+         "offset.before", "ledger.fence.before", "ledger.record.lies"]
 
 
 def zombie(opt, size, chance):
     """Three workers; one stands still past its session (at a named step, or anywhere), the others take over, it goes on."""
     names(opt)
     finding, begun, refused = Finding("zombie", opt.seed, 0, 0), time.monotonic(), 0
-    with Lake(opt, "zombie", rate=size.rate, partitions=6, rows=5_000, is_static=True, session_ms=SESSION_MS) as lake:
+    with Lake(opt, "zombie", rate=size.rate, partitions=6, rows=5_000, is_static=True, session_ms=SESSION_MS,
+              protocol=size.protocol) as lake:
+        stops = [step for step in STOPS if is_met(step, size.protocol)]
         workers = [lake.worker(f"w{i}") for i in range(3)]
         lake.feed()
         for worker in workers:
@@ -28,7 +31,7 @@ def zombie(opt, size, chance):
         stopped_at = []
         for turn in range(size.rounds):
             worker = workers[turn % 3]
-            step = chance.choice(STOPS) if turn % 4 else None
+            step = chance.choice(stops) if turn % 4 else None
             if step:
                 worker.kill()
                 worker.start(KPIPE_TEST_KILL_AT=f"{at(chance, step, 2)}:STOP")

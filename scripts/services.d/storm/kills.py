@@ -13,7 +13,7 @@ from .world import until
 
 def run(opt, size, chance):
     finding, begun = Finding("kills", opt.seed, 0, 0), time.monotonic()
-    with Lake(opt, "kills", rate=size.rate, rows=size.rows, is_static=True) as lake:
+    with Lake(opt, "kills", rate=size.rate, rows=size.rows, is_static=True, protocol=size.protocol) as lake:
         lake.write(rotation(size, chance))
         worker = lake.worker()
         lake.feed(size.records)

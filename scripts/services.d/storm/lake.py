@@ -58,7 +58,7 @@ class Lake:
         instance = 'group_instance: "${env:KPIPE_WORKER}"' if is_static else ""
         self.given = dict(name=self.name, kafka=kafka or opt.kafka, s3=s3 or opt.s3, bucket=opt.bucket, instance=instance,
                           session_ms=session_ms, heartbeat_ms=session_ms // 4, protocol=protocol,
-                          delivery="exactly_once" if protocol == "ledger" else "at_least_once")
+                          delivery="at_least_once" if protocol == "deterministic" else "exactly_once")
         self.write(f"records: {rows}, interval: 2s, idle: 1s")
         admin = AdminClient({"bootstrap.servers": opt.kafka})
         for created in admin.create_topics([NewTopic(self.name, partitions, 1), NewTopic(f"{self.name}-dlq", 1, 1)]).values():
@@ -191,7 +191,7 @@ class Lake:
                   for p, end in enumerate(ends)]
         known = sum(compute.sum(of_partition).as_py() or 0 for of_partition in wanted)
         twice = compute.sum(compute.greater(counted["count_all"], 1)).as_py() or 0
-        verified, said = verify(self.opt, self.path) if self.protocol == "ledger" else (True, "no ledger")
+        verified, said = verify(self.opt, self.path) if self.protocol != "deterministic" else (True, "no ledger")
         return Verdict(records=sum(ends), objects=objects, missing=sum(ends) - len(bad) - known + len(bad - letters.keys()), twice=twice,
                        unknown=counted.num_rows - known + len(letters.keys() - bad), changed=len(self.eyes.changed), verify=said,
                        is_verified=verified, dead_letters=letters.total(), dead_letters_again=letters.total() - len(letters))

@@ -167,7 +167,8 @@ pub(crate) fn pipeline() -> impl Strategy<Value = Pipeline> {
     let guarantee = prop::sample::select(vec![Guarantee::AtMostOnce, Guarantee::AtLeastOnce, Guarantee::ExactlyOnce]);
     let promise = (guarantee, text()).prop_map(|(guarantee, reason)| Promise { guarantee, reason }).boxed();
     let field = (text(), data_type(), any::<bool>()).prop_map(|(name, data_type, nullable)| Field { name, data_type, nullable }).boxed();
-    let commit = prop::sample::select(vec![CommitProtocol::Ledger, CommitProtocol::Deterministic]);
+    let commit =
+        prop::sample::select(vec![CommitProtocol::Auto, CommitProtocol::Ledger, CommitProtocol::Kafka, CommitProtocol::Deterministic]);
     any::<bool>().prop_flat_map(move |files| {
         let ends = (endpoint("log"), endpoint(if files { "store" } else { "log" }));
         let sampled = prop::option::of(prop::collection::vec(field.clone(), 0..3));

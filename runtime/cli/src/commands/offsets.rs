@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kpipe_compiler::plan::{CommitProtocol, Pipeline};
+use kpipe_compiler::plan::Pipeline;
 use kpipe_compiler::sources::Mode;
 use kpipe_engine::connector::{Inspection, PartitionInspection};
 use kpipe_engine::env::Env;
@@ -93,7 +93,7 @@ fn target(word: &str) -> Result<Target, Failure> {
 
 /// What a move would do, or did.
 fn move_to(world: World<'_>, pipeline: &Pipeline, target: Target, only: &[String], writes: bool) -> Result<Vec<Move>, ConnectorError> {
-    if pipeline.commit != CommitProtocol::Ledger {
+    if !pipeline.commit.keeps_ledger() {
         let message = format!("pipeline `{}` keeps no ledger: its position is the group's", pipeline.name);
         let help = "stop it, and move the group with kafka-consumer-groups --reset-offsets";
         return Err(ConnectorError::new(ErrorKind::Invalid, message).help(help));
@@ -110,16 +110,13 @@ fn move_to(world: World<'_>, pipeline: &Pipeline, target: Target, only: &[String
 }
 
 fn get(world: World<'_>, pipeline: &Pipeline, format: Format) -> Result<String, ConnectorError> {
-    let (source, heads) = match pipeline.commit {
-        CommitProtocol::Ledger => {
-            let audited = world.audited(pipeline)?;
-            let heads = world.runtime.block_on(heads(&audited))?;
-            (audited.source, heads)
-        }
-        CommitProtocol::Deterministic => {
-            let Inspection { partitions, .. } = world.inspect(pipeline, &pipeline.source, &pipeline.routes)?;
-            (partitions, Vec::new())
-        }
+    let (source, heads) = if pipeline.commit.keeps_ledger() {
+        let audited = world.audited(pipeline)?;
+        let heads = world.runtime.block_on(heads(&audited))?;
+        (audited.source, heads)
+    } else {
+        let Inspection { partitions, .. } = world.inspect(pipeline, &pipeline.source, &pipeline.routes)?;
+        (partitions, Vec::new())
     };
     let rows = source.iter().map(|partition| {
         let PartitionInspection { topic, partition, low, high, committed, start: _, last_hour: _ } = partition;

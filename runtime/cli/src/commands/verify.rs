@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use kpipe_compiler::plan::CommitProtocol;
 use kpipe_compiler::sources::Mode;
 use kpipe_engine::error::ConnectorError;
 use kpipe_engine::ledger::audit::{Audit, Audited, PartitionAudit, audit, ledgers};
@@ -82,7 +81,7 @@ pub(super) fn each<T>(
     let (mut looks, mut failures) = (Vec::new(), Vec::new());
     for Unit { pipeline, folder, .. } in compiled.pipelines {
         let pipeline = situated(&pipeline, &dir.join(folder));
-        if pipeline.commit != CommitProtocol::Ledger {
+        if !pipeline.commit.keeps_ledger() {
             let message = format!("pipeline `{}` keeps no ledger: it commits by `{}`", pipeline.name, pipeline.commit.word());
             failures.push(Failure::new(Exit::Invalid, message).help("only files that a ledger names can be verified"));
             continue;

@@ -237,6 +237,7 @@ fn one(text: &mut String, style: Style, pipeline: &PipelineView, explain: bool) 
 fn conditions_text(conditions: &Conditions) -> String {
     match conditions {
         Conditions::Honoured => "can be kept: the store refuses to overwrite what is there".to_owned(),
+        Conditions::Ignored => "the store overwrites what is there, so the group's committed offsets say which records count".to_owned(),
         Conditions::Unknown(why) => format!("not tried whether the store refuses to overwrite; the start will: {}", harmless(why)),
     }
 }
@@ -245,6 +246,7 @@ fn conditions_text(conditions: &Conditions) -> String {
 fn conditions_word(conditions: &Conditions) -> &'static str {
     match conditions {
         Conditions::Honoured => "honoured",
+        Conditions::Ignored => "ignored",
         Conditions::Unknown(_) => "unknown",
     }
 }
@@ -459,6 +461,8 @@ mod tests {
         };
         let (text, word) = shown(Conditions::Honoured);
         assert!(text.contains("\n    ledger     can be kept: the store refuses") && word == "honoured", "{text}");
+        let (text, word) = shown(Conditions::Ignored);
+        assert!(text.contains("\n    ledger     the store overwrites what is there, so the group's") && word == "ignored", "{text}");
         let (text, word) = shown(Conditions::Unknown("no right to write".to_owned()));
         assert!(text.contains("\n    ledger     not tried") && text.contains("no right to write") && word == "unknown", "{text}");
     }

@@ -101,7 +101,7 @@ impl Followed {
         let (start, end) = (Some(lines::position(self.position)), Some(lines::position(self.end)));
         let committed = start.filter(|_| self.committed > 0);
         let (topic, partition) = (Arc::clone(&self.name), self.generation.number.into());
-        Assigned { id, topic, partition, start, end, committed, identity: NO_IDENTITY.into() }
+        Assigned { id, topic, partition, start, end, committed, identity: NO_IDENTITY.into(), bookmark: None }
     }
 
     /// The sink says where it begins.

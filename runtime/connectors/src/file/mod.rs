@@ -35,6 +35,7 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     inspect: Some(inspect),
     newest: None,
     plans: Some(plans),
+    bookmarks: None,
 };
 
 /// The longest line where the options say nothing.

@@ -121,8 +121,10 @@ pub(crate) const OPTIONS: [OptionSpec; 18] = [
         kind: OptionKind::Choice(&["auto", "ledger", "kafka", "deterministic"]),
         default: Some("auto"),
         change: ChangeKind::Restart,
-        doc: "How files come to count. `ledger` keeps numbered records beside them and is exactly once; `deterministic` makes files visible and moves \
-              the position then, which is at least once. `auto` is the ledger wherever the source and the names allow it.",
+        doc: "How files come to count. `ledger` keeps numbered records beside them and is exactly once; `kafka` lets the committed offset of \
+              the group say which record counts, for stores that ignore conditional writes; `deterministic` makes files visible and moves \
+              the position then, which is at least once. `auto` is the ledger wherever the source and the names allow it, and `kafka` where \
+              the store ignores conditional writes.",
         example: "deterministic",
         ..PLAIN
     },

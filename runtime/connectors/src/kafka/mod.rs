@@ -3,12 +3,14 @@
 //! | part | module |
 //! |---|---|
 //! | the source: group membership, batches, commits | `source`, on `rebalance`, `commits` and `kept` (no IO) and `member` (callbacks) |
+//! | where a partition stands, with a word about it | `bookmarks` |
 //! | the sink: producing, acknowledgements | `sink`, on `ledger` (no IO) |
 //! | questions and changes to a cluster | `look`, `admin` |
 //! | what a plan shows, where it is kept | `inspect`, `newest`, `plans` |
 //! | librdkafka | `ffi` (pointers), `settings`, `health` and `failure` (its errors in kpipe's words) |
 
 mod admin;
+mod bookmarks;
 mod commits;
 mod failure;
 mod ffi;
@@ -43,4 +45,5 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     inspect: Some(inspect::inspect),
     newest: Some(newest::newest),
     plans: Some(|request| Ok(Box::new(plans::TopicPlans::open(request)?))),
+    bookmarks: Some(|request| Ok(Box::new(bookmarks::Idle::open(request)?))),
 };

@@ -75,7 +75,7 @@ impl Share {
             self.next_id += 1;
             let (topic, partition) = (Arc::clone(&name.0), name.1);
             let identity = NO_IDENTITY.into();
-            assigned.push(Assigned { id, topic, partition, start: Some(position), end: Some(end), committed, identity });
+            assigned.push(Assigned { id, topic, partition, start: Some(position), end: Some(end), committed, identity, bookmark: None });
             self.partitions.insert(id, Partition { name, state, position, low, end, start: position, committed });
         }
         assigned

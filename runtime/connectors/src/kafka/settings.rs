@@ -111,6 +111,14 @@ impl Settings {
         self.with_client(config, &[])
     }
 
+    /// For a producer that commits offsets in transactions of this name and sends nothing.
+    pub(super) fn transactions(&self, name: &str, timeout_ms: &str) -> ClientConfig {
+        let mut config = self.config.clone();
+        config.remove("allow.auto.create.topics");
+        config.set("transactional.id", name).set("transaction.timeout.ms", timeout_ms).set("socket.timeout.ms", timeout_ms);
+        self.with_client(config, &["socket.", "ssl.", "broker.", "client.", "reconnect.", "receive."])
+    }
+
     /// For a producer whose topics take batches of at most `batch_bytes`.
     pub(super) fn producer(&self, options: &Options, batch_bytes: usize) -> ClientConfig {
         let mut config = self.config.clone();

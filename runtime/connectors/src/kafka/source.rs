@@ -16,6 +16,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
+use super::bookmarks::{GroupBookmark, Register};
 use super::commits::Commits;
 use super::failure::{self, Place};
 use super::ffi::{self, Queue, QueueError, Scratch};
@@ -55,6 +56,8 @@ pub(super) struct KafkaSource {
     signal: Arc<Signal>,
     share: Share,
     commits: Commits,
+    /// For a sink that commits through the source.
+    register: Arc<Register>,
     kept: Kept,
     /// An assignment whose start offsets are not known yet.
     resolving: Option<Vec<Named>>,
@@ -99,6 +102,7 @@ impl KafkaSource {
         Ok(Self {
             queues: BTreeMap::new(),
             main,
+            register: Arc::new(Register::new(&consumer, &settings, &options)),
             consumer,
             from: options.from,
             group: options.group,
@@ -150,6 +154,8 @@ impl KafkaSource {
         }
         if std::mem::take(&mut self.begun) {
             self.fetch()?;
+        } else if self.register.is_old() {
+            self.register.renew(&self.consumer);
         }
         self.send_commit()
     }
@@ -163,7 +169,10 @@ impl KafkaSource {
             GroupEvent::Revoke { names, lost } => {
                 let ids = self.share.revoke(&names, lost);
                 if lost {
+                    self.register.give(&ids);
                     self.put_aside(&ids);
+                } else {
+                    self.register.renew(&self.consumer);
                 }
                 if ids.is_empty() {
                     self.release(&[])?;
@@ -259,7 +268,12 @@ impl KafkaSource {
             if let Some(identity) = identities.get(&*partition.topic) {
                 partition.identity = Arc::clone(identity);
             }
+            if self.starts_in_sink {
+                let name = (Arc::clone(&partition.topic), partition.partition);
+                partition.bookmark = Some(Arc::new(GroupBookmark::new(&self.register, partition.id, name)));
+            }
         }
+        self.register.take(assigned.iter().map(|partition| partition.id));
         for (partition, (safe, moves)) in assigned.iter().zip(late) {
             if let Some(start) = partition.start.filter(|_| moves) {
                 self.starting.insert(partition.id);
@@ -289,7 +303,9 @@ impl KafkaSource {
             entries.push((name, Offset::Offset(position.0)));
         }
         let list = look::list(entries);
-        list.and_then(|list| self.consumer.incremental_assign(&list)).map_err(|error| self.place().wrapped(&error, "assignment"))
+        list.and_then(|list| self.consumer.incremental_assign(&list)).map_err(|error| self.place().wrapped(&error, "assignment"))?;
+        self.register.renew(&self.consumer);
+        Ok(())
     }
 
     /// The partition after the last one read that has something.
@@ -455,6 +471,7 @@ impl Source for KafkaSource {
         let leaving = |id: &PartitionId| self.share.get(*id).is_some_and(|partition| partition.state.is_going());
         let leaving: Vec<_> = partitions.iter().copied().filter(leaving).collect();
         self.put_aside(&leaving);
+        self.register.give(partitions);
         let done = self.share.release(partitions);
         self.queues.retain(|id, _| self.share.get(*id).is_some());
         self.starting.retain(|id| self.share.get(*id).is_some());

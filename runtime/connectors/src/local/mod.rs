@@ -25,6 +25,7 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     inspect: Some(inspect),
     newest: None,
     plans: Some(plans),
+    bookmarks: None,
 };
 
 fn root(request: &OpenRequest<'_>) -> Result<PathBuf, ConnectorError> {

@@ -5,7 +5,7 @@ mod spec;
 
 use kpipe_compiler::catalog::SinkKind;
 use kpipe_engine::connector::ConnectorDef;
-use kpipe_engine::memory::{open_records, open_source, open_store};
+use kpipe_engine::memory::{open_bookmarks, open_records, open_source, open_store};
 
 /// A source of logs and a sink of records.
 pub static LOGS: ConnectorDef = ConnectorDef {
@@ -16,11 +16,20 @@ pub static LOGS: ConnectorDef = ConnectorDef {
     inspect: None,
     newest: None,
     plans: None,
+    bookmarks: Some(open_bookmarks),
 };
 
 /// A sink of files.
-pub static FILES: ConnectorDef =
-    ConnectorDef { spec: &spec::FILES, source: None, records: None, store: Some(open_store), inspect: None, newest: None, plans: None };
+pub static FILES: ConnectorDef = ConnectorDef {
+    spec: &spec::FILES,
+    source: None,
+    records: None,
+    store: Some(open_store),
+    inspect: None,
+    newest: None,
+    plans: None,
+    bookmarks: None,
+};
 
 /// Every connector of the binary under its own name and description, but open in memory: a pipeline file runs as it is, in the world that
 /// has the pipeline's name.
@@ -39,6 +48,7 @@ fn stand_in(def: &ConnectorDef) -> ConnectorDef {
         inspect: None,
         newest: None,
         plans: None,
+        bookmarks: None,
     }
 }
 

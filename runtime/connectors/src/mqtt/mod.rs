@@ -27,6 +27,7 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     inspect: Some(|request| Ok(Inspection { system: source::probe(request)?, ..Inspection::default() })),
     newest: None,
     plans: None,
+    bookmarks: None,
 };
 
 static SPEC: ConnectorSpec = ConnectorSpec {

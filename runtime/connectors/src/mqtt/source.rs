@@ -330,6 +330,7 @@ impl Source for MqttSource {
                 end: None,
                 committed: None,
                 identity,
+                bookmark: None,
             }]));
         }
         let accept = if self.waiting { Accept::EventsOnly } else { accept };

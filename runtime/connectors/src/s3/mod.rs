@@ -26,6 +26,7 @@ pub(crate) static CONNECTOR: ConnectorDef = ConnectorDef {
     inspect: Some(inspect::inspect),
     newest: None,
     plans: Some(plans),
+    bookmarks: None,
 };
 
 /// Bucket and prefix of each statement, in order.

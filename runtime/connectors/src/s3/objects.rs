@@ -59,7 +59,7 @@ impl Bucket {
             Ok(()) => Ok(Created::New),
             Err((Answer::Exists, _)) => Ok(Created::Exists),
             Err((Answer::NotImplemented, error)) => {
-                Err(error.help("the store has no conditional writes (`If-None-Match: *`), which the ledger is built on"))
+                Err(error.help("the store has no conditional writes (`If-None-Match: *`): leave `commit.protocol` out, then the group's offsets say what counts"))
             }
             Err((_, error)) => Err(error),
         }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use kpipe_compiler::plan::wire::fingerprint;
-use kpipe_compiler::plan::{CommitProtocol, FileTail, Flush, Naming, Pipeline, Route};
+use kpipe_compiler::plan::{FileTail, Flush, Naming, Pipeline, Route};
 
 use super::takeover::Takeovers;
 use super::{Front, Incoming, Landed, Pace, Setup, Tail, naming, open};
@@ -245,6 +245,10 @@ impl Tail for Files {
         Ok(())
     }
 
+    fn tells_source(&self) -> bool {
+        self.takeovers.as_ref().is_some_and(Takeovers::tell_source)
+    }
+
     fn is_finishing(&self, partition: PartitionId) -> bool {
         self.sequence.waiting(partition) > 0
     }
@@ -296,7 +300,7 @@ fn commit_stage(
     retries: &Arc<Retries>,
 ) -> Result<(Arc<dyn Committer>, Option<Takeovers>), ConnectorError> {
     let retries = Arc::clone(retries);
-    if setup.pipeline.commit == CommitProtocol::Deterministic {
+    if !setup.pipeline.commit.keeps_ledger() {
         let if_exists = routes.iter().map(|route| naming::if_exists(route.tail.naming)).collect();
         return Ok((Arc::new(AtLeastOnce { stores, if_exists, retries }), None));
     }
@@ -312,6 +316,7 @@ fn commit_stage(
         prefix: first.prefix.as_str().into(),
         pipeline: setup.pipeline.name.as_str().into(),
         plan: files_hash(&setup.pipeline)?,
+        protocol: setup.pipeline.commit,
     };
     let keeper = Arc::new(Keeper::new(place, retries));
     let committer = Arc::new(ExactlyOnce { keeper: Arc::clone(&keeper), stores, buckets });

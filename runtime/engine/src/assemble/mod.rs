@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use kpipe_compiler::plan::{CommitProtocol, Endpoint, Pipeline, Route};
+use kpipe_compiler::plan::{Endpoint, Pipeline, Route};
 use tokio::runtime::Handle;
 
 pub(crate) use task::{Task, TaskEnd};
@@ -111,6 +111,9 @@ trait Tail {
     /// Closes everything that is open, so that it becomes safe soon.
     fn close_all(&mut self, reason: RollReason) -> Result<(), ConnectorError>;
 
+    /// The source has heard already where it stands when something is safe: that is what made it count.
+    fn tells_source(&self) -> bool;
+
     /// Something of a partition will be safe soon without more records.
     fn is_finishing(&self, partition: PartitionId) -> bool;
 
@@ -178,7 +181,7 @@ fn open<T>(
         routes,
         secrets: setup.secrets.as_ref(),
         runtime: setup.runtime.clone(),
-        starts_in_sink: setup.pipeline.commit == CommitProtocol::Ledger,
+        starts_in_sink: setup.pipeline.commit.keeps_ledger(),
     })
 }
 

@@ -134,6 +134,10 @@ impl Tail for RecordsOut {
         Ok(())
     }
 
+    fn tells_source(&self) -> bool {
+        false
+    }
+
     fn is_finishing(&self, partition: PartitionId) -> bool {
         self.produce.has(partition)
     }

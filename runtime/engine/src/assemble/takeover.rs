@@ -83,6 +83,11 @@ impl Takeovers {
         Ok(taken)
     }
 
+    /// The source has heard where it stands with each record of a ledger.
+    pub(super) fn tell_source(&self) -> bool {
+        self.keeper.tells_source()
+    }
+
     /// A partition is not this task's any more.
     pub(super) fn release(&mut self, partition: PartitionId) {
         self.pending.remove(&partition);

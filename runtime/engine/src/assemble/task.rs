@@ -268,6 +268,13 @@ impl Task {
             return Ok(());
         }
         self.setup.signs.commits.fetch_add(1, Ordering::Relaxed);
+        #[cfg(test)]
+        let tells_source = self.tail.tells_source() && !is_planted(PlantedBug::WordErased);
+        #[cfg(not(test))]
+        let tells_source = self.tail.tells_source();
+        if tells_source {
+            return Ok(());
+        }
         kill_point("offset.before");
         self.source.commit(&positions)?;
         kill_point("offset.asked");

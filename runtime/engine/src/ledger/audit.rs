@@ -5,7 +5,7 @@
 //! | the records of a partition | numbered without a hole, each starting where the one before it ended, unchanged since they were written |
 //! | the files of each record | there, with the length and the bytes that were committed |
 //! | every object below the prefixes | named by a record, or older than the oldest record that is kept |
-//! | the source's group | not ahead of the ledger |
+//! | the source's group | not ahead of the ledger; where its offsets say which records count, it names one |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::chain::{Chain, all, chains};
 use super::keys::{self, Scope};
 use super::progress::Progress;
 use super::record::{FileEntry, Record, RecordNumber};
-use crate::connector::{FileStore, PartitionInspection};
+use crate::connector::{Bookmarks, FileStore, PartitionInspection};
 use crate::error::ConnectorError;
 use crate::limits::{FILES_IN_FLIGHT_MAX, LEDGER_KEEP_RECORDS, LEDGER_TRIM_EVERY};
 use crate::position::Position;
@@ -35,6 +35,8 @@ pub struct Audited {
     pub outputs: BTreeMap<String, (Arc<dyn FileStore>, BTreeSet<String>)>,
     /// What the source says of its partitions; empty if it was not asked.
     pub source: Vec<PartitionInspection>,
+    /// What the source system keeps beside its positions, if it can.
+    pub bookmarks: Option<Box<dyn Bookmarks>>,
     /// How many statements it has: each writes a record into one file at most.
     pub statements: usize,
     /// How far whoever looks is.
@@ -122,6 +124,16 @@ pub enum Finding {
         /// The ledger.
         end: Position,
     },
+    /// The source's group, which says which records count, names none.
+    #[error(
+        "{scope}: the group's offset names no record of the ledger, of which there are some up to {newest}: somebody moved it, or it expired"
+    )]
+    GroupForgot {
+        /// Whose.
+        scope: Arc<Scope>,
+        /// The newest record that lies there.
+        newest: RecordNumber,
+    },
     /// A file that counts and is not there.
     #[error("{key} is not there: positions {first} to {last} of {scope}, {records} records (ledger record {n})")]
     ObjectMissing {
@@ -187,6 +199,7 @@ impl Finding {
             Self::RecordChanged { .. } => "record_changed",
             Self::RecordsApart { .. } => "records_apart",
             Self::GroupAhead { .. } => "group_ahead",
+            Self::GroupForgot { .. } => "group_forgot",
             Self::ObjectMissing { .. } => "object_missing",
             Self::ObjectLength { .. } => "object_length",
             Self::ObjectChanged { .. } => "object_changed",
@@ -246,6 +259,9 @@ async fn read_ledgers(audited: &Audited) -> Result<(Audit, Vec<Committed>), Conn
     audited.progress.begin("reading the ledger", Some(chains.iter().map(Chain::len).sum()));
     for chain in chains {
         let records = chain.read(store.as_ref(), &audited.progress).await?;
+        if let Some(newest) = records.keys().next_back().filter(|_| chain.is_forgotten) {
+            audit.findings.push(Finding::GroupForgot { scope: Arc::clone(&chain.scope), newest: *newest });
+        }
         follow(audited, &chain.scope, records, &mut audit, &mut files);
     }
     Ok((audit, files))

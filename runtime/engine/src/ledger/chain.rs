@@ -8,9 +8,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::audit::Audited;
 use super::keys::{self, Scope};
+use super::log::Name;
 use super::progress::Progress;
 use super::record::{Record, RecordNumber};
-use crate::connector::FileStore;
+use crate::connector::{Bookmark, FileStore};
 use crate::error::{ConnectorError, ErrorKind};
 use crate::limits::FILES_IN_FLIGHT_MAX;
 
@@ -21,20 +22,73 @@ const PAGE: usize = 1_000;
 pub(super) struct Chain {
     pub(super) scope: Arc<Scope>,
     keys: BTreeMap<RecordNumber, String>,
+    /// What says which records count, if it is not that they are there.
+    pub(super) bookmark: Option<Arc<dyn Bookmark>>,
+    /// It names none of them any more.
+    pub(super) is_forgotten: bool,
 }
 
 /// Every ledger of a pipeline; only listed, nothing is read.
 pub(super) async fn chains(audited: &Audited) -> Result<Vec<Chain>, ConnectorError> {
     let Some((store, _)) = audited.outputs.get(&audited.bucket) else { return Ok(Vec::new()) };
     let folder = keys::pipeline_folder(&audited.prefix, &audited.pipeline);
-    let mut chains: BTreeMap<Arc<Scope>, BTreeMap<RecordNumber, String>> = BTreeMap::new();
+    let mut found: BTreeMap<Arc<Scope>, Listing> = BTreeMap::new();
     audited.progress.begin("listing the ledger", None);
     for (key, _) in all(store.as_ref(), &folder, &audited.progress).await? {
         if let Some((scope, n)) = scope_of(audited, &folder, &key) {
-            chains.entry(scope).or_default().insert(n, key);
+            found.entry(scope).or_default().entry(n).or_default().push(key);
         }
     }
-    Ok(chains.into_iter().map(|(scope, keys)| Chain { scope, keys }).collect())
+    let mut chains = Vec::with_capacity(found.len());
+    for (scope, listing) in found {
+        chains.push(chain(audited, store.as_ref(), scope, listing).await?);
+    }
+    Ok(chains)
+}
+
+/// The objects of each number: several only where a bookmark says which one counts.
+type Listing = BTreeMap<RecordNumber, Vec<String>>;
+
+async fn chain(audited: &Audited, store: &dyn FileStore, scope: Arc<Scope>, listing: Listing) -> Result<Chain, ConnectorError> {
+    let is_named = listing.values().flatten().any(|key| matches!(scope.record(key), Some((_, Some(_)))));
+    let bookmark = audited.bookmarks.as_ref().filter(|_| is_named).map(|bookmarks| bookmarks.of(&scope.topic, scope.partition));
+    let Some(bookmark) = bookmark else {
+        let keys = listing.into_iter().filter_map(|(n, keys)| Some((n, keys.into_iter().next()?))).collect();
+        return Ok(Chain { scope, keys, bookmark: None, is_forgotten: false });
+    };
+    let mark = bookmark.read().await?;
+    let name = mark.and_then(|mark| Name::parse(&mark.word));
+    // The first record of all only says where the pipeline began.
+    let is_forgotten = name.is_none() && listing.keys().any(|n| *n > RecordNumber(1));
+    let keys = named(store, &scope, listing, name).await?;
+    Ok(Chain { scope, keys, bookmark: Some(bookmark), is_forgotten })
+}
+
+/// The objects that count, from the one that the bookmark names, or from the newest if it names none. Each record names the one before it,
+/// which is looked up only where there are several.
+async fn named(
+    store: &dyn FileStore,
+    scope: &Scope,
+    listing: Listing,
+    name: Option<Name>,
+) -> Result<BTreeMap<RecordNumber, String>, ConnectorError> {
+    let (newest, mut nonce) = name.map_or((RecordNumber(u64::MAX), None), |Name { n, nonce }| (n, Some(nonce)));
+    let mut keys = BTreeMap::new();
+    let mut listing = listing.into_iter().rev().filter(|(n, _)| *n <= newest).peekable();
+    while let Some((n, candidates)) = listing.next() {
+        let found = match nonce.take().map(|nonce| scope.named_key(n, &nonce)) {
+            Some(key) => candidates.into_iter().find(|candidate| *candidate == key),
+            None if candidates.len() == 1 || keys.is_empty() => candidates.into_iter().next(),
+            None => None,
+        };
+        let Some(key) = found else { continue };
+        if listing.peek().is_some_and(|(_, before)| before.len() > 1) {
+            let record = store.get(&key).await?.and_then(|bytes| Record::from_bytes(n, &bytes).ok());
+            nonce = record.and_then(|record| record.previous);
+        }
+        keys.insert(n, key);
+    }
+    Ok(keys)
 }
 
 impl Chain {
@@ -68,7 +122,7 @@ impl Chain {
     /// # Errors
     /// It is not there, or no record.
     pub(super) async fn record(&self, store: &dyn FileStore, n: RecordNumber) -> Result<Record, ConnectorError> {
-        let key = self.scope.key(n);
+        let key = self.keys.get(&n).map_or_else(|| self.scope.key(n), |key| key.as_str().to_owned());
         let damaged = |why: String| {
             let message = format!("{}: {key}: {why}", self.scope);
             ConnectorError::new(ErrorKind::Fenced, message).help("`kpipe verify` says what else does not fit")
@@ -101,13 +155,13 @@ pub async fn heads(audited: &Audited) -> Result<Vec<(Arc<Scope>, Record)>, Conne
     Ok(heads)
 }
 
-/// `<topic>/<identity>/<partition>/<number>.json` below the folder.
+/// `<topic>/<identity>/<partition>/<number>.json` below the folder, or `<number>-<nonce>.json`.
 fn scope_of(audited: &Audited, folder: &str, key: &str) -> Option<(Arc<Scope>, RecordNumber)> {
     let parts: Vec<&str> = key.strip_prefix(folder)?.split('/').collect();
     let [topic, identity, partition, name] = parts[..] else { return None };
     let (prefix, pipeline) = (Arc::clone(&audited.prefix), Arc::clone(&audited.pipeline));
     let scope = Scope { prefix, pipeline, topic: topic.into(), identity: identity.into(), partition: partition.parse().ok()? };
-    Some((Arc::new(scope), keys::number(name)?))
+    Some((Arc::new(scope), keys::record(name)?.0))
 }
 
 /// Every object below a prefix, with its length.

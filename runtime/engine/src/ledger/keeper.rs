@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use kpipe_compiler::plan::CommitProtocol;
 use tokio::sync::OnceCell;
 
 use super::claim::claim;
 use super::keys::Scope;
+use super::log::{Ledger, Log};
 use super::machine::{Answer, Ask, Machine, MachineError, Step};
-use super::probe::{Conditional, probe, refusal};
-use super::record::{FileEntry, Marks, Record, RecordError, RecordNumber, Undone};
+use super::probe::{Conditional, is_unconditional, probe, refusal};
+use super::record::{FileEntry, Marks, Record, RecordNumber, Undone};
 use super::sweep;
 use crate::connector::{Assigned, Completed, FileStore, IfExists};
 use crate::error::{ConnectorError, ErrorKind, Retry};
@@ -38,6 +39,8 @@ pub(crate) struct Place {
     pub(crate) pipeline: Arc<str>,
     /// Its plan, as a hash.
     pub(crate) plan: String,
+    /// What makes a record count, if that is settled.
+    pub(crate) protocol: CommitProtocol,
 }
 
 /// Keeps the ledgers of a task's partitions.
@@ -45,7 +48,8 @@ pub(crate) struct Keeper {
     place: Place,
     retries: Arc<Retries>,
     held: Mutex<BTreeMap<PartitionId, Held>>,
-    conditional: OnceCell<()>,
+    /// Whether bookmarks of the source say which records count.
+    is_named: OnceCell<bool>,
     claimed: Mutex<BTreeSet<Arc<str>>>,
 }
 
@@ -53,6 +57,7 @@ pub(crate) struct Keeper {
 #[derive(Clone, Debug)]
 struct Held {
     scope: Scope,
+    log: Log,
     owner: String,
     head: Arc<Record>,
     /// When the store last answered about this ledger.
@@ -97,12 +102,12 @@ impl From<ConnectorError> for NotCommitted {
 
 impl Keeper {
     pub(crate) fn new(place: Place, retries: Arc<Retries>) -> Self {
-        Self { place, retries, held: Mutex::default(), conditional: OnceCell::new(), claimed: Mutex::default() }
+        Self { place, retries, held: Mutex::default(), is_named: OnceCell::new(), claimed: Mutex::default() }
     }
 
     /// Takes a partition over: completes what its last owner committed, and fences that owner. Nothing that it still does counts from here on.
     pub(crate) async fn acquire(&self, assigned: &Assigned, fence: &Fence) -> Result<Taken, ConnectorError> {
-        self.conditional.get_or_try_init(|| self.check_store(fence)).await?;
+        let log = self.log(assigned, fence).await?;
         self.claim(&assigned.topic, fence).await?;
         #[cfg(test)]
         if is_planted(PlantedBug::SweepsFirst) {
@@ -114,9 +119,12 @@ impl Keeper {
         let owner = self.random_word();
         let advised = assigned.start.unwrap_or(Position(0));
         let (machine, first) = Machine::acquire(advised, self.marks(&owner, RecordNumber::NONE, "assigned"));
-        let head = self.run(&scope, fence, machine, first).await.map_err(|ended| self.said(&scope, ended))?;
-        let taken = taken(&self.place, &scope, &head, assigned.committed)?;
-        let held = Held { scope, owner, head, seen: self.retries.env.clock.monotonic() };
+        let ledger = Ledger::new(&log, self.place.store.as_ref(), &scope, &self.retries, fence);
+        let head = self.run(ledger, machine, first).await.map_err(|ended| self.said(&scope, ended))?;
+        // A bookmark was read, and moved, since the source looked.
+        let committed = if self.tells_source() { Some(head.end) } else { assigned.committed };
+        let taken = taken(&self.place, &scope, &head, committed)?;
+        let held = Held { scope, log, owner, head, seen: self.retries.env.clock.monotonic() };
         self.lock().insert(assigned.id, held);
         #[cfg(test)]
         if let (Some(start), true) = (assigned.start, is_planted(PlantedBug::StartsAtTheGroup)) {
@@ -139,7 +147,7 @@ impl Keeper {
         let held: Vec<Held> = self.lock().values().cloned().collect();
         let mut owned = Vec::with_capacity(held.len());
         for Held { scope, head, .. } in &held {
-            let key = scope.key(head.n);
+            let key = scope.key_of(head);
             // A commit may have come since: then there is no fence to compare with, and the next owner sweeps.
             let is_fence = head.is_takeover();
             #[cfg(test)]
@@ -168,20 +176,25 @@ impl Keeper {
         reason: &str,
         fence: &Fence,
     ) -> Result<(), NotCommitted> {
-        let Some(Held { scope, owner, head, seen }) = self.lock().get(&partition).cloned() else {
+        let Some(Held { scope, log, owner, head, seen }) = self.lock().get(&partition).cloned() else {
             let message = format!("a set of {partition:?}, which was not taken over");
             return Err(ConnectorError::new(ErrorKind::Bug, message).retry(Retry::Reopen).into());
         };
-        if self.retries.env.clock.monotonic().saturating_sub(seen) > LEDGER_LOOK_EVERY {
-            self.look(&scope, &head, fence).await?;
+        let mut ledger = Ledger::new(&log, self.place.store.as_ref(), &scope, &self.retries, fence).at(&head);
+        let is_old = self.retries.env.clock.monotonic().saturating_sub(seen) > LEDGER_LOOK_EVERY;
+        if is_old && !self.tells_source() {
+            self.look(&mut ledger, &scope, &head).await?;
         }
         let files = match head.undone {
-            Some(undone) => self.once_more(&scope, undone, delta, files, fence).await?,
+            Some(undone) => {
+                let before = ledger.read(undone.n).await?.ok_or_else(|| self.failed(&scope, MachineError::Missing(undone.n)))?;
+                self.once_more(&scope, (undone, before), delta, files, fence).await?
+            }
             None => files,
         };
         let marks = self.marks(&owner, head.n, reason);
         let (machine, first) = Machine::commit(&head, delta, files, marks).map_err(|error| self.failed(&scope, error))?;
-        let head = match self.run(&scope, fence, machine, first).await {
+        let head = match self.run(ledger, machine, first).await {
             Ok(head) => head,
             // It counts. Whoever takes the partition over next, likely this worker, undoes it.
             Err(Ended::Protocol(error @ MachineError::Lost { .. })) => {
@@ -190,12 +203,11 @@ impl Keeper {
             Err(Ended::Protocol(error @ MachineError::Fenced { .. })) => return Err(NotCommitted::Never(self.failed(&scope, error))),
             Err(ended) => return Err(NotCommitted::Unknown(self.said(&scope, ended))),
         };
-        let n = head.n;
         if let Some(held) = self.lock().get_mut(&partition) {
-            (held.head, held.seen) = (head, self.retries.env.clock.monotonic());
+            (held.head, held.seen) = (Arc::clone(&head), self.retries.env.clock.monotonic());
         }
-        if n.0 % LEDGER_TRIM_EVERY == 0
-            && let Err(error) = sweep::records(self.place.store.as_ref(), &scope, n).await
+        if head.n.0 % LEDGER_TRIM_EVERY == 0
+            && let Err(error) = sweep::records(self.place.store.as_ref(), &scope, &head).await
         {
             tracing::warn!(%error, %scope, "old ledger records are still there");
         }
@@ -206,12 +218,11 @@ impl Keeper {
     async fn once_more(
         &self,
         scope: &Scope,
-        undone: Undone,
+        (undone, before): (Undone, Record),
         delta: Delta,
         files: Vec<FileEntry>,
         fence: &Fence,
     ) -> Result<Vec<FileEntry>, ConnectorError> {
-        let before = self.read(scope, undone.n, fence).await?.ok_or_else(|| self.failed(scope, MachineError::Missing(undone.n)))?;
         let is_named = |file: &FileEntry, by: &[FileEntry]| by.iter().any(|other| (&other.bucket, &other.key) == (&file.bucket, &file.key));
         let mut is_same = delta.end == undone.end && before.files.iter().all(|file| is_named(file, &files));
         let mut wanted = Vec::with_capacity(files.len());
@@ -222,7 +233,14 @@ impl Keeper {
                     is_same &= is_named(&file, &before.files);
                     wanted.push(file);
                 }
-                // What is visible has to come out as it is, byte for byte: then the rest is the rest. The store compares.
+                // What is visible has to come out as it is, byte for byte: then the rest is the rest. A store that overwrites cannot compare.
+                Some(stat) if self.tells_source() => {
+                    if stat.crc64.is_some() && (stat.bytes, stat.crc64) == (file.bytes, file.crc64()) {
+                        self.retries.run(fence, || store.abort(&file.key, &file.upload)).await?;
+                    } else {
+                        is_same = false;
+                    }
+                }
                 Some(_) => match self.retries.run(fence, || store.complete(&file.key, &file.upload, &file.parts, IfExists::Keep)).await {
                     Ok(completed) => is_same &= completed == Completed::Existed,
                     Err(error) if error.kind == ErrorKind::Fenced => is_same = false,
@@ -247,18 +265,18 @@ impl Keeper {
     }
 
     /// A ledger that was not looked at for long is listed first: numbers that were removed as too old must not be written again.
-    async fn look(&self, scope: &Scope, head: &Record, fence: &Fence) -> Result<(), ConnectorError> {
-        match self.newest(scope, fence).await? {
+    async fn look(&self, ledger: &mut Ledger<'_>, scope: &Scope, head: &Record) -> Result<(), ConnectorError> {
+        match ledger.newest().await? {
             Some(n) if n <= head.n => Ok(()),
             Some(n) => Err(self.failed(scope, MachineError::Fenced { n, owner: "?".to_owned() })),
             None => Err(self.failed(scope, MachineError::Missing(head.n))),
         }
     }
 
-    async fn run(&self, scope: &Scope, fence: &Fence, mut machine: Machine, first: Ask) -> Result<Arc<Record>, Ended> {
+    async fn run(&self, mut ledger: Ledger<'_>, mut machine: Machine, first: Ask) -> Result<Arc<Record>, Ended> {
         let mut ask = first;
         loop {
-            let answer = self.answer(scope, fence, ask).await.map_err(Ended::Outside)?;
+            let answer = self.answer(&mut ledger, ask).await.map_err(Ended::Outside)?;
             match machine.next(answer).map_err(Ended::Protocol)? {
                 Step::Ask(next) => ask = next,
                 Step::Done(head) => return Ok(head),
@@ -266,50 +284,17 @@ impl Keeper {
         }
     }
 
-    async fn answer(&self, scope: &Scope, fence: &Fence, ask: Ask) -> Result<Answer, ConnectorError> {
+    async fn answer(&self, ledger: &mut Ledger<'_>, ask: Ask) -> Result<Answer, ConnectorError> {
         Ok(match ask {
-            Ask::Newest => Answer::Newest(self.newest(scope, fence).await?),
-            Ask::Read(n) => Answer::Record(self.read(scope, n, fence).await?.map(Arc::new)),
-            Ask::Write(record) => {
-                let bytes = Bytes::from(record.to_bytes().map_err(|error| self.unreadable(scope, record.n, &error))?);
-                let key = scope.key(record.n);
-                #[cfg(test)]
-                if is_planted(PlantedBug::LedgerOverwrites) {
-                    self.retries.run(fence, || self.place.store.put(&key, bytes.clone())).await?;
-                    return Ok(Answer::Written(crate::connector::Created::New));
-                }
-                let is_fence = record.is_takeover();
-                kill_point(if is_fence { "ledger.fence.before" } else { "ledger.record.before" });
-                let created = self.retries.run(fence, || self.place.store.create(&key, bytes.clone())).await?;
-                kill_point(if is_fence { "ledger.fence.written" } else { "ledger.record.written" });
-                Answer::Written(created)
-            }
+            Ask::Newest => Answer::Newest(ledger.newest().await?),
+            Ask::Read(n) => Answer::Record(ledger.read(n).await?.map(Arc::new)),
+            Ask::Write(record) => Answer::Written(ledger.write(&record).await?),
             Ask::Publish(record) => {
-                let lost = self.publish(scope, &record, fence).await?;
+                let lost = self.publish(ledger.scope(), &record, ledger.fence()).await?;
                 kill_point("ledger.set.visible");
                 lost.map_or(Answer::Published, |file| Answer::Lost(Box::new(file)))
             }
         })
-    }
-
-    async fn newest(&self, scope: &Scope, fence: &Fence) -> Result<Option<RecordNumber>, ConnectorError> {
-        let folder = scope.folder();
-        // After the folder's own name: tools that show folders leave an empty object of it.
-        let listed = self.retries.run(fence, || self.place.store.list(&folder, &folder, 1)).await?;
-        let Some(first) = listed.first() else { return Ok(None) };
-        match scope.number(&first.key) {
-            Some(n) => Ok(Some(n)),
-            None => {
-                let message = format!("{}: {} lies among the ledger's records and is none", self.place.store.place(), first.key);
-                Err(ConnectorError::new(ErrorKind::Fenced, message).help("move it away, and start again"))
-            }
-        }
-    }
-
-    async fn read(&self, scope: &Scope, n: RecordNumber, fence: &Fence) -> Result<Option<Record>, ConnectorError> {
-        let key = scope.key(n);
-        let bytes = self.retries.run(fence, || self.place.store.get(&key)).await?;
-        bytes.map(|bytes| Record::from_bytes(n, &bytes)).transpose().map_err(|error| self.unreadable(scope, n, &error))
     }
 
     /// Completes the uploads of a record that is written. Comes back with one of those that are gone.
@@ -349,15 +334,43 @@ impl Keeper {
         }
     }
 
-    async fn check_store(&self, fence: &Fence) -> Result<(), ConnectorError> {
+    /// True once bookmarks say which records count: then the source hears where it stands with each record.
+    pub(crate) fn tells_source(&self) -> bool {
+        self.is_named.get().is_some_and(|is_named| *is_named)
+    }
+
+    /// What makes the records of a partition count.
+    async fn log(&self, assigned: &Assigned, fence: &Fence) -> Result<Log, ConnectorError> {
+        let is_named = *self.is_named.get_or_try_init(|| self.choose(assigned.bookmark.is_some(), fence)).await?;
+        match (&assigned.bookmark, is_named) {
+            (_, false) => Ok(Log::Store),
+            (Some(bookmark), true) => Ok(Log::Bookmark(Arc::clone(bookmark))),
+            (None, true) => {
+                let message = "`commit.protocol: kafka` needs a source that keeps a word beside its offsets, and this one does not";
+                Err(ConnectorError::new(ErrorKind::Invalid, message).help("leave `commit.protocol` out"))
+            }
+        }
+    }
+
+    /// Whether bookmarks are to say which records count.
+    async fn choose(&self, has_bookmark: bool, fence: &Fence) -> Result<bool, ConnectorError> {
+        let place = &self.place;
+        match place.protocol {
+            CommitProtocol::Kafka => return Ok(true),
+            CommitProtocol::Auto | CommitProtocol::Ledger | CommitProtocol::Deterministic => {}
+        }
         #[cfg(test)]
         if is_planted(PlantedBug::NoProbe) {
-            return Ok(());
+            return Ok(false);
         }
         let nonce = self.random_word();
-        let place = &self.place;
-        match self.retries.run(fence, || probe(place.store.as_ref(), &place.prefix, &nonce)).await? {
-            Conditional::Honoured => Ok(()),
+        let probed = self.retries.run(fence, || probe(place.store.as_ref(), &place.prefix, &nonce)).await;
+        if place.protocol == CommitProtocol::Auto && has_bookmark && is_unconditional(&probed) {
+            tracing::warn!(place = place.store.place(), "`If-None-Match` is not honoured: the group's offsets say which records count");
+            return Ok(true);
+        }
+        match probed? {
+            Conditional::Honoured => Ok(false),
             Conditional::Ignored => Err(refusal(&place.store.place())),
         }
     }
@@ -368,7 +381,7 @@ impl Keeper {
         }
         for (bucket, prefix) in &self.place.outputs {
             if let Some(store) = self.place.buckets.get(bucket) {
-                self.retries.run(fence, || claim(store.as_ref(), prefix, topic, &self.place.pipeline)).await?;
+                self.retries.run(fence, || claim(store.as_ref(), prefix, topic, &self.place.pipeline, self.tells_source())).await?;
             }
         }
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(topic));
@@ -410,17 +423,13 @@ impl Keeper {
         let nonce = self.random_word();
         #[cfg(test)]
         let nonce = if is_planted(PlantedBug::NonceOfNumber) { "nonce".to_owned() } else { nonce };
-        Marks { owner: owner.to_owned(), nonce, plan: self.place.plan.clone(), reason: reason.to_owned(), completed_through }
+        let (owner, reason, plan) = (owner.to_owned(), reason.to_owned(), self.place.plan.clone());
+        Marks { owner, nonce, plan, reason, completed_through, is_named: self.tells_source() }
     }
 
     fn random_word(&self) -> String {
         let random = &self.retries.env.random;
         format!("{:016x}{:016x}", random.next(), random.next())
-    }
-
-    fn unreadable(&self, scope: &Scope, n: RecordNumber, error: &RecordError) -> ConnectorError {
-        let message = format!("{}: {}: {error}", self.place.store.place(), scope.key(n));
-        ConnectorError::new(ErrorKind::Fenced, message).help("`kpipe ledger show` says what the records around it hold")
     }
 
     fn said(&self, scope: &Scope, ended: Ended) -> ConnectorError {

@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! <prefix>/.kpipe/<pipeline>/ledger/v1/<topic>/<identity>/<partition>/<number, counted down>.json
+//! <prefix>/.kpipe/<pipeline>/ledger/v1/<topic>/<identity>/<partition>/<number, counted down>-<nonce>.json
+//! <prefix>/.kpipe/<pipeline>/begun/<topic>/<identity>/<partition>.json
 //! <prefix>/.kpipe/claims/<topic>.json
 //! <prefix>/.kpipe/probe/<nonce>
 //! ```
 //!
-//! Numbers are counted down from the largest, so that the newest record is the first of a listing.
+//! Numbers are counted down from the largest, so that the newest record is the first of a listing. A nonce is in the name where a bookmark of
+//! the source says which record of a number counts.
 
 use std::sync::Arc;
 
 use kpipe_compiler::names::RESERVED_FOLDER;
 
-use super::record::RecordNumber;
+use super::record::{Record, RecordNumber};
 use crate::position::Position;
 
 /// The ledger of one partition of a pipeline's source.
@@ -49,25 +52,48 @@ impl Scope {
         format!("{}{}/", pipeline_folder(&self.prefix, &self.pipeline), self.topic)
     }
 
-    /// The object of a record.
+    /// The object of a record that is the only one of its number.
     #[must_use]
     pub fn key(&self, n: RecordNumber) -> String {
         format!("{}{:020}.json", self.folder(), u64::MAX - n.0)
     }
 
-    /// The record that an object below the folder is; `None` if it is none.
+    /// The object of a record that counts if a bookmark names it.
     #[must_use]
-    pub fn number(&self, key: &str) -> Option<RecordNumber> {
-        number(key.strip_prefix(&self.folder())?)
+    pub fn named_key(&self, n: RecordNumber, nonce: &str) -> String {
+        format!("{}{:020}-{nonce}.json", self.folder(), u64::MAX - n.0)
+    }
+
+    /// The object of a record, however it counts.
+    #[must_use]
+    pub fn key_of(&self, record: &Record) -> String {
+        match record.previous {
+            Some(_) => self.named_key(record.n, &record.nonce),
+            None => self.key(record.n),
+        }
+    }
+
+    /// The object that says that a bookmark named a record once.
+    #[must_use]
+    pub fn begun_key(&self) -> String {
+        let Self { prefix, pipeline, topic, identity, partition } = self;
+        own(prefix, &format!("{pipeline}/begun/{topic}/{identity}/{partition}.json"))
+    }
+
+    /// The record that an object below the folder is, and its nonce where that is in the name; `None` if it is none.
+    #[must_use]
+    pub fn record<'k>(&self, key: &'k str) -> Option<(RecordNumber, Option<&'k str>)> {
+        record(key.strip_prefix(&self.folder())?)
     }
 }
 
-/// The number behind the last part of a record's key.
+/// What the last part of a record's key says: its number, and the nonce if there is one.
 #[must_use]
-pub fn number(name: &str) -> Option<RecordNumber> {
-    let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
-    let inverse: u64 = digits.parse().ok()?;
-    Some(RecordNumber(u64::MAX - inverse)).filter(|n| *n > RecordNumber::NONE)
+pub fn record(name: &str) -> Option<(RecordNumber, Option<&str>)> {
+    let name = name.strip_suffix(".json")?;
+    let (digits, nonce) = name.split_once('-').map_or((name, None), |(digits, nonce)| (digits, Some(nonce)));
+    let inverse: u64 = digits.parse().ok().filter(|_| digits.len() == 20)?;
+    Some((RecordNumber(u64::MAX - inverse), nonce)).filter(|(n, _)| *n > RecordNumber::NONE)
 }
 
 /// The first and the last position in the name of an object, if it is one that a file of this partition gets:
@@ -124,18 +150,34 @@ mod tests {
         let keys: Vec<String> = [1_u64, 9, 10, 11, 100_000].map(|n| scope.key(RecordNumber(n))).to_vec();
         assert!(keys.windows(2).all(|pair| pair[0] > pair[1]), "{keys:?}");
         assert_eq!(keys[0], "lake/.kpipe/orders-lake/ledger/v1/orders/Xq1/3/18446744073709551614.json");
-        assert_eq!(keys.iter().map(|key| scope.number(key).unwrap().0).collect::<Vec<_>>(), [1, 9, 10, 11, 100_000]);
+        assert_eq!(keys.iter().map(|key| scope.record(key).unwrap().0.0).collect::<Vec<_>>(), [1, 9, 10, 11, 100_000]);
+    }
+
+    #[test]
+    fn a_record_that_a_bookmark_names_has_its_nonce_in_the_name() {
+        let scope = scope();
+        let (ten, eleven) = (scope.named_key(RecordNumber(10), "a0"), scope.named_key(RecordNumber(11), "ff"));
+        assert!(eleven < ten);
+        assert_eq!(
+            [&ten, &eleven].map(|key| scope.record(key)),
+            [Some((RecordNumber(10), Some("a0"))), Some((RecordNumber(11), Some("ff")))]
+        );
     }
 
     #[test]
     fn other_objects_are_no_records() {
         let scope = scope();
-        for name in
-            ["18446744073709551615.json", "1.json", "18446744073709551614", "x8446744073709551614.json", "99999999999999999999.json"]
-        {
-            assert_eq!(scope.number(&format!("{}{name}", scope.folder())), None, "{name}");
+        for name in [
+            "18446744073709551615.json",
+            "1.json",
+            "1-a.json",
+            "18446744073709551614",
+            "x8446744073709551614.json",
+            "99999999999999999999.json",
+        ] {
+            assert_eq!(scope.record(&format!("{}{name}", scope.folder())), None, "{name}");
         }
-        assert_eq!(scope.number("elsewhere/18446744073709551614.json"), None);
+        assert_eq!(scope.record("elsewhere/18446744073709551614.json"), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | `record.rs` | a record, as it is written |
 //! | `keys.rs` | where the objects lie |
 //! | `machine.rs` | the protocol without its IO |
+//! | `log.rs` | where records lie, and what makes one count: the store itself, or a bookmark of the source |
 //! | `keeper.rs` | the protocol over stores: taking partitions over, committing sets |
 //! | `probe.rs` | whether a store keeps the promise that all of this rests on |
 //! | `claim.rs` | one pipeline a topic and prefix |
@@ -27,6 +28,7 @@ mod claim;
 pub mod find;
 mod keeper;
 pub mod keys;
+mod log;
 pub(crate) mod machine;
 mod probe;
 pub mod progress;
@@ -38,5 +40,6 @@ pub(crate) mod testing;
 
 pub(crate) use keeper::{Keeper, NotCommitted, Place, Taken};
 pub use keys::Scope;
-pub use probe::{Conditional, probe, probe_gently, refusal};
+pub use log::Name;
+pub use probe::{Conditional, is_unconditional, probe, probe_gently, refusal};
 pub use record::{FileEntry, Kind, Record, RecordNumber};

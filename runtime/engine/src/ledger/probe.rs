@@ -52,11 +52,21 @@ pub async fn probe_gently(store: &dyn FileStore, prefix: &str, nonce: &str) -> R
     probe(store, prefix, nonce).await
 }
 
+/// Whether a store ignores conditions, or refuses them: something else has to say what counts.
+#[must_use]
+pub fn is_unconditional(probed: &Result<Conditional, ConnectorError>) -> bool {
+    match probed {
+        Ok(Conditional::Ignored) => true,
+        Ok(Conditional::Honoured) => false,
+        Err(error) => error.kind == ErrorKind::Invalid,
+    }
+}
+
 /// Why there can be no ledger in a store that ignores conditions.
 #[must_use]
 pub fn refusal(place: &str) -> ConnectorError {
     let message = format!("{place} ignores `If-None-Match`: a ledger there would lose records");
-    let help = "write `commit: { protocol: deterministic }`, which is at least once, or use a store that honours conditional writes";
+    let help = "leave `commit.protocol` out: then the group's offsets say what counts; or use a store that honours conditional writes";
     ConnectorError::new(ErrorKind::Invalid, message).help(help)
 }
 

@@ -92,6 +92,9 @@ pub struct Record {
     pub reason: String,
     /// What the plan makes of records, as a hash: plans that differ only in when sets end have the same.
     pub plan: String,
+    /// Where a bookmark of the source says which record counts: the nonce of the one before, empty in the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// The set that was taken back. Stands in every record until it counts again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone: Option<Undone>,
@@ -175,7 +178,8 @@ impl Record {
     /// The record after `head`: `None` begins a ledger at `end`.
     #[must_use]
     pub fn after(head: Option<&Self>, kind: Kind, end: Position, marks: Marks) -> Self {
-        let Marks { owner, nonce, plan, reason, completed_through } = marks;
+        let Marks { owner, nonce, plan, reason, completed_through, is_named } = marks;
+        let previous = is_named.then(|| head.map(|head| head.nonce.as_str().to_owned()).unwrap_or_default());
         let (n, start) = head.map_or((RecordNumber(1), end), |head| (head.n.next(), head.end));
         let undone = match kind {
             Kind::Fence => head.and_then(|head| head.undone),
@@ -192,6 +196,7 @@ impl Record {
             completed_through,
             reason,
             plan,
+            previous,
             undone,
             sum: String::new(),
             files: Vec::new(),
@@ -283,6 +288,8 @@ pub struct Marks {
     pub reason: String,
     /// Everything up to there is visible.
     pub completed_through: RecordNumber,
+    /// A bookmark of the source says which record counts.
+    pub is_named: bool,
 }
 
 #[cfg(test)]
@@ -320,6 +327,7 @@ mod tests {
             plan: "p".into(),
             reason: "assigned".into(),
             completed_through: RecordNumber(completed),
+            is_named: false,
         };
         let first = Record::after(None, Kind::Fence, Position(40), marks(0));
         assert_eq!((first.n, first.start, first.end), (RecordNumber(1), Position(40), Position(40)));

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::audit::Audited;
 use super::chain::{Chain, chains};
 use super::keys::Scope;
+use super::log::Name;
 use super::record::{FileEntry, Kind, Marks, RESET, Record, RecordNumber};
 use crate::connector::{Created, FileStore, IfExists, PartitionInspection};
 use crate::env::Random;
@@ -66,7 +67,8 @@ pub async fn plan(audited: &Audited, target: Target, only: &[String]) -> Result<
         let is_wanted = only.is_empty() || only.contains(&name);
         if let (Some(partition), true) = (audited.source.iter().find(is_it), is_wanted) {
             let to = position(partition, &chain.scope, target)?;
-            if let Some(head) = chain.head(store).await?.filter(|head| head.end != to) {
+            // A bookmark that names no record is to name one again, also where nothing moves.
+            if let Some(head) = chain.head(store).await?.filter(|head| head.end != to || chain.is_forgotten) {
                 moves.push(Move { from: head.end, to, head, chain });
             }
         }
@@ -100,10 +102,16 @@ pub async fn reset(audited: &Audited, step: &Move, random: &Random) -> Result<()
         plan: head.plan.clone(),
         reason: RESET.to_owned(),
         completed_through: head.n,
+        is_named: head.previous.is_some(),
     };
     let record = Record::after(Some(head), Kind::Reset, *to, marks);
-    let bytes = record.to_bytes().map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))?;
-    match store.create(&chain.scope.key(record.n), Bytes::from(bytes)).await? {
+    let bytes = Bytes::from(record.to_bytes().map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))?);
+    let key = chain.scope.key_of(&record);
+    if let Some(bookmark) = &chain.bookmark {
+        store.put(&key, bytes).await?;
+        return bookmark.write(Name::mark(&record)).await;
+    }
+    match store.create(&key, bytes).await? {
         Created::New => Ok(()),
         Created::Exists => {
             let message = format!("{}: a worker wrote record {} of the ledger meanwhile", chain.scope, record.n);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::keys::{self, Scope};
-use super::record::RecordNumber;
+use super::record::{Record, RecordNumber};
 use crate::connector::FileStore;
 use crate::error::ConnectorError;
 use crate::kill::kill_point;
@@ -51,12 +51,12 @@ pub(super) async fn uploads(
 
 /// Removes records that are old by number and by time. A very old worker could write a removed number anew, so it looks at the ledger first when
 /// it slept for long.
-pub(super) async fn records(store: &dyn FileStore, scope: &Scope, head: RecordNumber) -> Result<usize, ConnectorError> {
-    let Some(oldest_kept) = head.0.checked_sub(LEDGER_KEEP_RECORDS).filter(|n| *n > 0) else { return Ok(0) };
-    let Some(now_ms) = store.stat(&scope.key(head)).await?.map(|stat| stat.modified_ms) else { return Ok(0) };
+pub(super) async fn records(store: &dyn FileStore, scope: &Scope, head: &Record) -> Result<usize, ConnectorError> {
+    let Some(oldest_kept) = head.n.0.checked_sub(LEDGER_KEEP_RECORDS).filter(|n| *n > 0) else { return Ok(0) };
+    let Some(now_ms) = store.stat(&scope.key_of(head)).await?.map(|stat| stat.modified_ms) else { return Ok(0) };
     let limit = usize::try_from(LEDGER_TRIM_EVERY * 4).unwrap_or(usize::MAX);
     let found = store.list(&scope.folder(), &scope.key(RecordNumber(oldest_kept)), limit).await?;
-    let old = found.into_iter().filter(|listed| scope.number(&listed.key).is_some() && listed.modified_ms < now_ms - LEDGER_KEEP_MS);
+    let old = found.into_iter().filter(|listed| scope.record(&listed.key).is_some() && listed.modified_ms < now_ms - LEDGER_KEEP_MS);
     let keys: Vec<String> = old.map(|listed| listed.key).collect();
     if !keys.is_empty() {
         store.remove(&keys).await?;

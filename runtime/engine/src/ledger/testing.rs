@@ -36,6 +36,7 @@ pub(crate) fn commit(n: u64, start: i64, end: i64) -> Record {
         v: 1,
         n: RecordNumber(n),
         kind: Kind::Commit,
+        previous: None,
         undone: None,
         owner: "worker".into(),
         nonce: format!("nonce-{n}"),

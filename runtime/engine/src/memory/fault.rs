@@ -12,6 +12,10 @@ pub enum Op {
     Poll,
     /// A source commits positions.
     SourceCommit,
+    /// What a group keeps beside a position is read.
+    ReadMark,
+    /// It is replaced, with the position.
+    WriteMark,
     /// Rows are handed to a sink of records.
     Send,
     /// Acknowledgements are asked for.

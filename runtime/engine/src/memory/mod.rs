@@ -2,6 +2,7 @@
 //!
 //! A world outlives what runs in it, as Kafka and S3 do: run a pipeline, let it crash, run it again, then look at what is in the world.
 
+mod bookmark;
 mod fault;
 mod sink;
 mod source;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use kpipe_compiler::plan::Tail;
 
-use crate::connector::{FileStore, OpenRequest, RecordSink, Source};
+use crate::connector::{Bookmarks, FileStore, OpenRequest, RecordSink, Source};
 use crate::error::{ConnectorError, ErrorKind};
 
 /// Opens a source in the world that the option `world` names, or in the one with the pipeline's name.
@@ -27,6 +28,14 @@ use crate::error::{ConnectorError, ErrorKind};
 pub fn open_source(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, ConnectorError> {
     let topics = request.routes.iter().map(|route| route.from.clone()).collect();
     Ok(Box::new(source::MemorySource::join(world_of(request)?, request.pipeline, topics, request.starts_in_sink)?))
+}
+
+/// Opens what the group of a pipeline keeps beside its positions, for whoever looks from outside.
+///
+/// # Errors
+/// As [`open_source`].
+pub fn open_bookmarks(request: &OpenRequest<'_>) -> Result<Box<dyn Bookmarks>, ConnectorError> {
+    Ok(Box::new(bookmark::Outside { world: world_of(request)?, group: request.pipeline.to_owned() }))
 }
 
 /// Opens a sink of records.

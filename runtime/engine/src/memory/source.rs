@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bookmark::MemoryBookmark;
 use super::fault::Op;
 use super::world::{Log, LogName, MemoryRecord, State, World};
 use crate::connector::{Accept, Assigned, NO_IDENTITY, Source, SourceEvent};
@@ -96,7 +97,14 @@ impl MemorySource {
             let (topic, partition) = log.clone();
             let (start, end, committed) = (Some(Position(next)), Some(Position(found.end)), committed.map(Position));
             let identity = found.identity.clone().unwrap_or_else(|| NO_IDENTITY.into());
-            assigned.push(Assigned { id, topic, partition, start, end, committed, identity });
+            let bookmark = MemoryBookmark {
+                world: Arc::clone(&self.world),
+                process: self.process,
+                group: self.group.as_str().to_owned(),
+                log: log.clone(),
+                member: Some(self.member),
+            };
+            assigned.push(Assigned { id, topic, partition, start, end, committed, identity, bookmark: Some(Arc::new(bookmark)) });
         }
         if assigned.is_empty() && (self.said_nothing || !self.held.is_empty()) {
             return None;
@@ -163,6 +171,7 @@ impl Source for MemorySource {
                 // A position of a partition that somebody else owns is refused, as a broker refuses an old member.
                 if let Some(held) = held.get(id).filter(|held| group.owners.get(&held.log) == Some(&member)) {
                     group.committed.insert(held.log.clone(), position.0);
+                    group.words.remove(&held.log);
                 }
             }
         })

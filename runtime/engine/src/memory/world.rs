@@ -112,6 +112,8 @@ impl UploadState {
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) committed: BTreeMap<LogName, i64>,
+    /// The words beside positions that were committed with one.
+    pub(super) words: BTreeMap<LogName, String>,
     pub(super) members: BTreeSet<u64>,
     pub(super) owners: BTreeMap<LogName, u64>,
 }
@@ -136,6 +138,14 @@ impl World {
     /// The group of a pipeline never committed anything: its offsets are expired, or it has another name.
     pub fn forget_group(&self, pipeline: &str) {
         self.state().groups.remove(pipeline);
+    }
+
+    /// Somebody moves the group of a pipeline by hand.
+    pub fn move_group(&self, pipeline: &str, topic: &str, partition: i32, to: i64) {
+        let mut state = self.state();
+        let group = state.groups.entry(pipeline.to_owned()).or_default();
+        group.committed.insert((topic.into(), partition), to);
+        group.words.remove(&(topic.into(), partition));
     }
 
     /// Makes a topic's partition, empty.

@@ -29,7 +29,7 @@ impl Partitions {
     /// The source gave partitions to the task.
     pub(crate) fn assign(&mut self, assigned: &[Assigned]) -> Result<(), ConnectorError> {
         self.was_assigned = true;
-        for Assigned { id, topic, partition, start, end, committed: _, identity: _ } in assigned {
+        for Assigned { id, topic, partition, start, end, committed: _, identity: _, bookmark: _ } in assigned {
             let name = PartitionName { topic: topic.clone(), partition: *partition };
             let progress = Progress { end: *end, next: *start, committed: *start };
             if self.known.insert(*id, Partition { name, progress, goal: *end }).is_some() {
@@ -144,7 +144,16 @@ mod tests {
 
     fn assigned(start: i64, end: i64) -> Assigned {
         let (start, end) = (Some(Position(start)), Some(Position(end)));
-        Assigned { id: PartitionId(0), topic: "orders".into(), partition: 3, start, end, committed: None, identity: NO_IDENTITY.into() }
+        Assigned {
+            id: PartitionId(0),
+            topic: "orders".into(),
+            partition: 3,
+            start,
+            end,
+            committed: None,
+            identity: NO_IDENTITY.into(),
+            bookmark: None,
+        }
     }
 
     fn partitions(start: i64, end: i64) -> Partitions {

@@ -12,7 +12,7 @@ use crate::ledger::audit::{Audit, Audited, audit};
 use crate::ledger::find::{ObjectState, Whereabouts, find};
 use crate::ledger::progress::Progress;
 use crate::ledger::reset::{Target, plan, reset};
-use crate::memory::open_store;
+use crate::memory::{open_bookmarks, open_store};
 use crate::position::Position;
 
 /// A case that has run to its end: 600 records of two partitions in several files.
@@ -57,6 +57,7 @@ pub(super) fn what(case: &Case, high: i64) -> Audited {
         bucket: "lake".to_owned(),
         outputs: [("lake".to_owned(), (store, BTreeSet::from(["o".to_owned()])))].into(),
         source: vec![inspection(0), inspection(1)],
+        bookmarks: Some(open_bookmarks(&request).unwrap()),
         statements: 1,
         progress: Progress::default(),
     }

@@ -223,3 +223,58 @@ fn an_upload_that_somebody_removed_is_said_and_nothing_is_skipped() {
     finish(&mut case);
     assert_exact(&case, &good, 3);
 }
+
+/// The same where the store overwrites: the group's offsets say which records count.
+fn bookmark_case(name: &str, seed: u64) -> Case {
+    let mut case = ledger_case(name, seed);
+    case.pipeline.commit = CommitProtocol::Auto;
+    case.world.ignore_create_only(true);
+    case
+}
+
+#[test]
+fn crashes_leave_every_record_once_where_the_store_overwrites() {
+    let crashes: usize = (0..30).map(|seed| survive(&mut bookmark_case(&format!("bookmark-{seed}"), seed), seed)).sum();
+    assert!(crashes > 100, "{crashes}");
+}
+
+#[test]
+fn a_group_that_was_moved_is_noticed_where_its_offsets_count() {
+    let mut case = bookmark_case("bookmark-moved", 3);
+    let good = fill(&mut case);
+    finish(&mut case);
+    assert_exact(&case, &good, 3);
+    let audit_of = |case: &Case| runtime().block_on(audit(&what(case, 400))).unwrap();
+    assert!(audit_of(&case).findings.is_empty(), "{:?}", audit_of(&case).findings);
+    let name = case.pipeline.name.as_str().to_owned();
+    let end = case.committed(0).map(Position).unwrap();
+    case.world.move_group(&name, "orders", 0, 10);
+    let stopped = case.run();
+    let error = stopped.error().expect("it stops");
+    assert!(error.kind == ErrorKind::Fenced && error.message.contains("stands at 10, which kpipe did not commit"), "{error}");
+    assert_eq!(audit_of(&case).findings.iter().map(|finding| finding.kind()).collect::<Vec<_>>(), ["group_forgot"]);
+    // Somebody says where to go on: nothing is read again that is there.
+    let audited = what(&case, 400);
+    let moves = runtime().block_on(plan(&audited, Target::At(end), &["orders[0]".to_owned()])).unwrap();
+    assert_eq!(moves.iter().map(|step| (step.from, step.to)).collect::<Vec<_>>(), [(end, end)]);
+    moves.iter().for_each(|step| runtime().block_on(reset(&audited, step, &Random::seeded(1))).unwrap());
+    finish(&mut case);
+    assert_exact(&case, &good, 3);
+}
+
+#[test]
+fn records_of_one_protocol_are_not_taken_for_those_of_the_other() {
+    let mut case = ledger_case("bookmark-other", 4);
+    fill(&mut case);
+    finish(&mut case);
+    case.pipeline.commit = CommitProtocol::Kafka;
+    let error = case.run().error().cloned().expect("it stops");
+    assert!(error.message.contains("were committed through a ledger"), "{error}");
+    let mut case = bookmark_case("bookmark-another", 4);
+    fill(&mut case);
+    finish(&mut case);
+    case.pipeline.commit = CommitProtocol::Ledger;
+    case.world.ignore_create_only(false);
+    let error = case.run().error().cloned().expect("it stops");
+    assert!(error.message.contains("were committed through the group's offsets"), "{error}");
+}

@@ -59,6 +59,7 @@ static PANICKING: ConnectorDef = ConnectorDef {
     inspect: None,
     newest: None,
     plans: None,
+    bookmarks: None,
 };
 
 fn panicking(name: &str, panics: usize) -> Case {

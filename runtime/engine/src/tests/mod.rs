@@ -66,6 +66,7 @@ static MEMORY: ConnectorDef = ConnectorDef {
     inspect: None,
     newest: None,
     plans: None,
+    bookmarks: None,
 };
 
 pub(crate) struct NoSecrets;

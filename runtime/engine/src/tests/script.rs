@@ -120,7 +120,7 @@ impl Source for Scripted {
             Some(Assign(id, end)) => {
                 let (id, partition, start, end) = (PartitionId(id), id as i32, Some(Position(0)), end.map(Position));
                 let (topic, identity) = ("orders".into(), NO_IDENTITY.into());
-                SourceEvent::Assigned(vec![Assigned { id, topic, partition, start, end, committed: None, identity }])
+                SourceEvent::Assigned(vec![Assigned { id, topic, partition, start, end, committed: None, identity, bookmark: None }])
             }
             Some(Batch(id, from, to)) => batch(id, (from, to), (from, to)),
             Some(Gap(id, from, to)) => batch(id, (from, from), (from, to)),
@@ -171,6 +171,7 @@ static SCRIPTED: ConnectorDef = ConnectorDef {
     inspect: None,
     newest: None,
     plans: None,
+    bookmarks: None,
 };
 
 fn case(name: &str, steps: &[Step]) -> Case {

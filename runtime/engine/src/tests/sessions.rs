@@ -82,6 +82,7 @@ impl Source for SessionSource {
                 end: None,
                 committed: None,
                 identity,
+                bookmark: None,
             }]));
         }
         let mut session = self.session.lock().unwrap();
@@ -149,6 +150,7 @@ static SESSION: ConnectorDef = ConnectorDef {
     inspect: None,
     newest: None,
     plans: None,
+    bookmarks: None,
 };
 
 fn case(name: &str, messages: usize) -> (Case, Arc<Mutex<Session>>) {

@@ -137,14 +137,14 @@ fn systems_that_take_a_call_and_never_answer_are_given_up_soon_and_all_are_named
 }
 
 #[test]
-fn a_store_that_cannot_keep_a_ledger_is_named_before_anything_runs() {
+fn a_store_that_cannot_keep_a_ledger_that_was_asked_for_is_named_before_anything_runs() {
     let mut place = Place::new();
     place.set("S", "s");
-    let planned = |conditions| {
+    let planned = |conditions, commit: &str| {
         let server = S3Like::start(Traits { conditions, lists_uploads: true });
         let text = format!(
             "version: 1\npipeline: p\nsource:\n  kafka: {{ brokers: [\"127.0.0.1:1\"], value: {{ format: json }} }}\nsink:\n  s3: {{ endpoint: \"{}\", region: r, \
-             credentials: {{ access_key: k, secret_key: \"${{env:S}}\" }} }}\nkcql: INSERT INTO lake:p SELECT * FROM t\n",
+             credentials: {{ access_key: k, secret_key: \"${{env:S}}\" }}, commit: {{ protocol: {commit} }} }}\nkcql: INSERT INTO lake:p SELECT * FROM t\n",
             server.endpoint
         );
         place.write("p.yaml", &text);
@@ -152,11 +152,13 @@ fn a_store_that_cannot_keep_a_ledger_is_named_before_anything_runs() {
         assert!(ran.err.contains("[p.yaml:4:21]") && server.requests() > 0, "one fault hides no other: {}", ran.err);
         ran.err
     };
-    let ignored = planned(Conditions::Ignored);
+    let ignored = planned(Conditions::Ignored, "ledger");
     assert!(ignored.contains("ignores `If-None-Match`: a ledger there would lose records"), "{ignored}");
-    assert!(ignored.contains("[p.yaml:6:3]") && ignored.contains("commit: { protocol: deterministic }"), "{ignored}");
-    let unknown = planned(Conditions::NotImplemented);
+    assert!(ignored.contains("[p.yaml:6:3]") && ignored.contains("leave `commit.protocol` out"), "{ignored}");
+    let unknown = planned(Conditions::NotImplemented, "ledger");
     assert!(unknown.contains("501 NotImplemented") && unknown.contains("conditional writes"), "{unknown}");
-    let honoured = planned(Conditions::Honoured);
-    assert!(!honoured.contains("[p.yaml:6:"), "{honoured}");
+    for fine in [planned(Conditions::Honoured, "ledger"), planned(Conditions::Ignored, "auto"), planned(Conditions::NotImplemented, "auto")]
+    {
+        assert!(!fine.contains("[p.yaml:6:"), "{fine}");
+    }
 }

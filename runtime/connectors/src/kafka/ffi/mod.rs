@@ -182,6 +182,21 @@ pub(super) fn cached_watermarks(client: &dyn Native, topic: &str, partition: i32
     (error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some((low.max(0), high))
 }
 
+/// The generation of its group in which a consumer is a member, if it is one.
+pub(super) fn generation(client: &dyn Native) -> Option<i32> {
+    // SAFETY: the client is valid while it is borrowed; what it gives is ours, is read once, and freed once.
+    let generation = unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(client.native());
+        if metadata.is_null() {
+            return None;
+        }
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
+    };
+    (generation >= 0).then_some(generation)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -258,6 +273,22 @@ mod tests {
         queue.on_ready(&signal);
         assert!(Queue::consumer(producer.clone()).is_none(), "a producer has no such queue");
         assert!(Queue::partition(producer, "nul\0", 0).is_none());
+    }
+
+    #[test]
+    fn only_a_member_has_a_generation() {
+        let cluster = MockCluster::new(1).unwrap();
+        let consumer = consumer(&cluster.bootstrap_servers());
+        assert_eq!(generation(&*consumer), None);
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        assert_eq!(generation(&producer), None);
+        cluster.create_topic("t", 1, 1).unwrap();
+        consumer.subscribe(&["t"]).unwrap();
+        let begun = Instant::now();
+        while generation(&*consumer).is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not join");
+            consumer.poll(Duration::from_millis(100));
+        }
     }
 
     #[test]

@@ -69,7 +69,14 @@ fn word(ask: &Ask) -> String {
 }
 
 fn marks(nonce: &str) -> Marks {
-    Marks { owner: "me".into(), nonce: nonce.into(), plan: "p".into(), reason: "r".into(), completed_through: RecordNumber::NONE }
+    Marks {
+        owner: "me".into(),
+        nonce: nonce.into(),
+        plan: "p".into(),
+        reason: "r".into(),
+        completed_through: RecordNumber::NONE,
+        is_named: false,
+    }
 }
 
 fn with_file(mut record: Record) -> Record {

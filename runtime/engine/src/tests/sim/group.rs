@@ -17,6 +17,10 @@ pub(super) struct Group {
     /// By partition: the member that reads it, and the round in which it got it.
     pub(super) owners: BTreeMap<Tp, (u64, u64)>,
     pub(super) committed: BTreeMap<Tp, i64>,
+    /// The words beside positions that were committed with one.
+    pub(super) words: BTreeMap<Tp, String>,
+    /// Transactions under way, by partition: until they end nobody is told where it stands.
+    pub(super) pending: BTreeMap<Tp, u64>,
     /// Counts changes of the membership: the generation.
     pub(super) round: u64,
     /// Everybody lets go of everything when the membership changes.
@@ -133,6 +137,7 @@ impl State {
         }
         for (tp, position) in positions {
             self.group(group).committed.insert(tp.clone(), *position);
+            self.group(group).words.remove(tp);
             let now = self.now;
             self.oracle.committed(now, tp, *position);
             self.say(|| format!("group: {}[{}] committed up to {position} by member {member}", tp.0, tp.1));

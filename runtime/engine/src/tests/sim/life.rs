@@ -31,6 +31,8 @@ pub(super) struct Options {
     pub(super) aloud: bool,
     /// The pipeline commits in a ledger.
     pub(super) has_ledger: bool,
+    /// The store overwrites whatever it is told, so bookmarks of the group say which records count.
+    pub(super) by_bookmark: bool,
     /// Kinds of faults that are left out.
     pub(super) without: &'static [Fault],
 }
@@ -64,6 +66,7 @@ pub(super) fn run(options: Options) -> Verdict {
         instance: scenario.is_static.then_some(0),
         batch_records: scenario.batch_records,
         starts_in_sink: false,
+        keeps_bookmarks: options.by_bookmark,
         is_mqtt: scenario.is_mqtt,
     };
     let sim = Sim::begin(world.clone(), scenario.pipeline.clone(), scenario.workers, reading, options.planted);
@@ -131,8 +134,9 @@ fn prepare(world: &World, options: &Options) -> Scenario {
     let mut state = world.state();
     let mut scenario = plan::draw(&mut state.dice);
     if options.has_ledger && !scenario.is_mqtt {
-        scenario.pipeline.commit = CommitProtocol::Ledger;
+        scenario.pipeline.commit = if options.by_bookmark { CommitProtocol::Auto } else { CommitProtocol::Ledger };
     }
+    (state.by_bookmark, state.store.ignores_conditions) = (options.by_bookmark, options.by_bookmark);
     options.without.iter().for_each(|fault| state.faults.leave_out(*fault));
     state.oracle.routes = scenario.pipeline.routes.len();
     state.kafka.is_eager = scenario.is_eager;

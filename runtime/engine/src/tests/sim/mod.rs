@@ -8,6 +8,7 @@
 //!
 //! `KPIPE_SIM_SEED=7 cargo test -p kpipe-engine sim::replay -- --nocapture` prints what happens in seed 7; `KPIPE_SIM_SEEDS=50000` runs so many.
 
+mod bookmark;
 mod client;
 mod clock;
 mod faults;

@@ -125,7 +125,16 @@ impl SimMqtt {
         }
         if !std::mem::replace(&mut self.is_assigned, true) {
             let (topic, identity) = ("m".into(), NO_IDENTITY.into());
-            let assigned = Assigned { id: SESSION, topic, partition: 0, start: Some(Position(0)), end: None, committed: None, identity };
+            let assigned = Assigned {
+                id: SESSION,
+                topic,
+                partition: 0,
+                start: Some(Position(0)),
+                end: None,
+                committed: None,
+                identity,
+                bookmark: None,
+            };
             return Some(SourceEvent::Assigned(vec![assigned]));
         }
         if accept == Accept::EventsOnly {

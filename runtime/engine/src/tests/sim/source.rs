@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::bookmark::{SimBookmark, SimShare};
 use super::clock::server_ms;
 use super::group::{Committed, let_go_in_time};
 use super::kafka::{Entry, Log, Tp};
@@ -29,6 +30,8 @@ pub(super) struct Reading {
     pub(super) batch_records: u64,
     /// The sink says where partitions begin.
     pub(super) starts_in_sink: bool,
+    /// The group keeps a word beside each position.
+    pub(super) keeps_bookmarks: bool,
     /// An MQTT session instead of topics.
     pub(super) is_mqtt: bool,
 }
@@ -42,6 +45,8 @@ pub(super) struct SimSource {
     last_partition: u32,
     has_said: bool,
     is_away: bool,
+    /// What its bookmarks know: the partitions that it has, and as whom.
+    share: Arc<Mutex<SimShare>>,
     wanted: BTreeMap<PartitionId, i64>,
     sent: Option<(Slot<Committed>, BTreeMap<PartitionId, i64>)>,
 }
@@ -69,6 +74,7 @@ impl SimSource {
             last_partition: 0,
             has_said: false,
             is_away: false,
+            share: Arc::default(),
             wanted: BTreeMap::new(),
             sent: None,
         }
@@ -101,11 +107,13 @@ impl SimSource {
             if !lost.is_empty() {
                 state.reach("partitions lost");
                 self.held.clear();
+                self.share.lock().unwrap().clear();
                 self.sent = None;
                 self.wanted.clear();
                 return Some(SourceEvent::Lost(lost));
             }
             self.held.clear();
+            self.share.lock().unwrap().clear();
             self.member = Some(state.join(&name, Some(self.process), self.reading.instance));
         }
         let member = self.member?;
@@ -114,6 +122,7 @@ impl SimSource {
         let group = state.group(&name);
         let round = group.round;
         group.members.get_mut(&member)?.round = round;
+        self.share.lock().unwrap().is_now(member, round);
         let mine: Vec<Tp> = (0..).zip(tps).filter(|(index, _)| group.target(*index) == Some(member)).map(|(_, tp)| tp).collect();
         let is_eager = group.is_eager;
         let goes = |held: &&mut Held| !held.leaving && (!mine.contains(&held.tp) || (is_eager && held.round < round));
@@ -153,7 +162,13 @@ impl SimSource {
             let (topic, partition) = tp.clone();
             let committed = group.committed.get(&tp).copied().map(Position);
             let (start, end) = (Some(Position(start_at)), Some(Position(log.end)));
-            assigned.push(Assigned { id, topic, partition, start, end, committed, identity: identity.clone() });
+            self.share.lock().unwrap().take(id);
+            let bookmark = self.reading.keeps_bookmarks.then(|| {
+                let (world, process, group) = (self.world.clone(), self.process, self.reading.group.clone());
+                SimBookmark { world, process, group, id, tp: tp.clone(), share: self.share.clone() }
+            });
+            let (identity, bookmark) = (identity.clone(), bookmark.map(|bookmark| Arc::new(bookmark) as _));
+            assigned.push(Assigned { id, topic, partition, start, end, committed, identity, bookmark });
             self.held.insert(id, Held { tp, next: start_at, round, leaving: false, has_begun: !self.reading.starts_in_sink, creation });
         }
         if assigned.is_empty() && (self.has_said || is_waiting) {
@@ -298,6 +313,7 @@ impl Source for SimSource {
         self.serve_commits(&mut state);
         for id in partitions {
             let Some(held) = self.held.remove(id) else { continue };
+            self.share.lock().unwrap().give(*id);
             self.wanted.remove(id);
             let group = state.group(&self.reading.group);
             if group.owners.get(&held.tp).is_some_and(|(owner, _)| Some(*owner) == self.member) {

@@ -16,6 +16,10 @@ impl State {
     /// The newest record of each ledger covers the last record of its partition. True if there are no ledgers. Ledgers of topics that were
     /// deleted stay as they are: a fence that was sent long ago may still come into one.
     pub(super) fn are_ledgers_through(&self) -> bool {
+        if self.by_bookmark {
+            // Where somebody moved the group and nothing came since, it stands there.
+            return self.needs_somebody || self.are_bookmarks_through();
+        }
         let (mut last, identity) = ("", format!("/id{}/", self.kafka.creations));
         for (key, object) in self.store.objects.iter().filter(|(key, _)| key.contains("/ledger/") && key.contains(&identity)) {
             let ledger = folder(key);
@@ -31,6 +35,15 @@ impl State {
             }
         }
         true
+    }
+
+    /// The bookmark of each partition that has one stands behind its last record.
+    fn are_bookmarks_through(&self) -> bool {
+        let Some(group) = self.kafka.groups.get(&self.group_name) else { return true };
+        group.committed.iter().all(|(tp, position)| {
+            let last = self.kafka.logs.get(tp).and_then(|log| log.entries.last());
+            last.is_none_or(|last| last.offset < *position)
+        })
     }
 
     /// Uploads whose removal does not undo what counts: those of dead processes that no object of a ledger names, and those without parts.
@@ -98,21 +111,27 @@ fn strike_data(state: &mut State, fault: Fault) {
             let back = state.dice.between(1, 40) as i64;
             let name = state.group_name.clone();
             state.group(&name).committed.values_mut().for_each(|at| *at = (*at - back).max(0));
+            state.group(&name).words.clear();
             state.oracle.offsets_are_foreign = true;
+            state.needs_somebody |= state.by_bookmark;
         }
         Fault::OffsetsExpired => {
             let name = state.group_name.clone();
             state.group(&name).committed.clear();
+            state.group(&name).words.clear();
+            state.needs_somebody |= state.by_bookmark;
         }
         Fault::GroupRenamed => {
             "renamed".clone_into(&mut state.group_name);
+            state.needs_somebody |= state.by_bookmark;
             (0..state.processes.len() as u64).map(ProcessId).for_each(|id| state.kill(id));
         }
         Fault::RetentionPassed => {
             // What nobody ever began to read is nobody's loss.
-            let has_ledger = |(_, partition): &Tp| {
-                let folder = format!("/{partition}/");
-                state.store.objects.keys().any(|key| key.contains("/ledger/") && key.contains(&folder))
+            let has_ledger = |tp: &Tp| {
+                let (kind, of) =
+                    if state.by_bookmark { ("/begun/", format!("/{}.json", tp.1)) } else { ("/ledger/", format!("/{}/", tp.1)) };
+                state.store.objects.keys().any(|key| key.contains(kind) && key.contains(&of))
             };
             let begun: Vec<Tp> = state.kafka.logs.keys().filter(|tp| has_ledger(tp)).cloned().collect();
             for (_, log) in state.kafka.logs.iter_mut().filter(|(tp, _)| begun.contains(tp)) {

@@ -45,6 +45,7 @@ static DEF: ConnectorDef = ConnectorDef {
     inspect: None,
     newest: None,
     plans: None,
+    bookmarks: None,
 };
 
 fn source(world: World, process: ProcessId, reading: Reading, starts_in_sink: bool) -> Box<dyn Source> {

@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) gave_up: Vec<ConnectorError>,
     /// Something happened that the pipeline may leave to people to decide.
     pub(super) needs_somebody: bool,
+    /// Bookmarks of the group say which records of ledgers count.
+    pub(super) by_bookmark: bool,
     /// The name of the group that processes join when they start.
     pub(super) group_name: String,
     /// Requests that wait until somebody else writes the same key.
@@ -139,6 +141,7 @@ impl World {
             said,
             gave_up: Vec::new(),
             needs_somebody: false,
+            by_bookmark: false,
             group_name: super::plan::NAME.to_owned(),
             parked: BTreeMap::new(),
             travelling: 0,
