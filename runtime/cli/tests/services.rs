@@ -10,3 +10,7 @@ mod environment;
 mod plans;
 #[path = "services/records.rs"]
 mod records;
+#[path = "../../connectors/tests/support/s3_like.rs"]
+mod s3_like;
+#[path = "services/stores.rs"]
+mod stores;
